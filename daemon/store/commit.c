@@ -1,0 +1,451 @@
+/* The committer thread. See commit.h for what it promises.
+ *
+ * Locks: `lock` guards the queue; nothing is called while it is held. `observers_lock`
+ * is held while observers run, because who removes one must know that it is not
+ * running; an observer therefore takes no lock that is held around add or remove. The
+ * figures that others read are atomics. */
+#include "store/commit.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/list.h"
+#include "store/apply.h"
+#include "store/changelog.h"
+
+#include <errno.h>
+
+/* A batch ends at whichever comes first. They bound the memory of one LMDB transaction
+ * and the time until its first transaction is answered; group commit is long efficient
+ * there. */
+#define BATCH_MAX_TXNS 1024
+#define BATCH_MAX_BYTES (32u << 20)
+#define EXPIRE_PER_BATCH 1000
+/* With less room than this the store calls itself full before a write is tried. */
+#define FULL_BELOW_BYTES (256u << 10)
+/* How far the log is trimmed in one batch, beyond twice what the batch added. */
+#define TRIM_PER_BATCH 64
+
+struct kv_committer {
+    struct kv_committer_parts parts;
+    struct kv_sequencer sequencer;
+    pthread_t thread;
+
+    pthread_mutex_t lock;
+    pthread_cond_t queued;  /* a transaction came, or stop */
+    pthread_cond_t drained; /* the queue is empty and the committer idle */
+    struct kv_txn *head, **tail;
+    uint64_t queue_len;
+    bool busy, draining, stop;
+
+    pthread_mutex_t observers_lock;
+    struct kv_observer *observers;
+
+    int64_t last_now_ns; /* committer thread: event times never go back */
+
+    _Atomic(uint64_t) next_id;
+    _Atomic(uint64_t) revision, oldest, keys, directories, log_bytes, log_events;
+    _Atomic(uint64_t) commits, transactions, failed, expired, commit_ns;
+    atomic_int latched;
+    atomic_bool full;
+};
+
+static void publish_counters(struct kv_committer *c, const struct kv_counters *counters)
+{
+    atomic_store(&c->revision, counters->revision);
+    atomic_store(&c->oldest, counters->log_first);
+    atomic_store(&c->keys, counters->keys);
+    atomic_store(&c->directories, counters->directories);
+    atomic_store(&c->log_bytes, counters->log_bytes);
+    atomic_store(&c->log_events, counters->log_events);
+}
+
+/* -- One batch -- */
+
+/* A transaction that comes to a second try must not show results of the first. */
+static void forget_results(struct kv_txn *txn)
+{
+    for (size_t i = 0; i < txn->op_count + txn->else_count; i++) {
+        struct kv_op *op =
+            i < txn->op_count ? &txn->ops[i] : &txn->else_ops[i - txn->op_count];
+        kv_record_unref(op->result);
+        op->result = NULL;
+        op->created = false;
+        op->count = 0;
+    }
+    txn->changed = txn->succeeded = false;
+    txn->failed = 0;
+}
+
+static void hold_changes(struct kv_committer *c, const struct kv_batch *batch,
+                         uint64_t number)
+{
+    for (size_t i = 0; i < batch->change_count; i++)
+        kv_lru_hold(c->parts.lru, batch->changes[i].key, batch->changes[i].key_len,
+                    number);
+}
+
+static void publish_changes(struct kv_committer *c, const struct kv_batch *batch,
+                            uint64_t number)
+{
+    for (size_t i = 0; i < batch->change_count; i++) {
+        const struct kv_change *change = &batch->changes[i];
+        if (change->kind == KV_CHANGE_FORGET) /* whatever the batch said of it before */
+            kv_lru_hold(c->parts.lru, change->key, change->key_len, number);
+        else
+            kv_lru_publish(c->parts.lru, change->key, change->key_len,
+                           change->kind == KV_CHANGE_PUBLISH ? change->record : NULL);
+    }
+}
+
+static void tell_observers(struct kv_committer *c, const struct kv_batch *batch)
+{
+    KV_SCOPED_LOCK(&c->observers_lock);
+    for (struct kv_observer *o = c->observers; o; o = o->next)
+        o->fn(o->ctx, batch->events, batch->event_count, batch->touched,
+              batch->touched_count);
+}
+
+/* Expire what is due, apply the transactions, and write the counters. 0 or what broke
+ * the batch; *ret_next_ns: when the next key is due. */
+static int build(struct kv_committer *c, struct kv_batch *batch, struct kv_txn *first,
+                 int64_t *ret_next_ns, uint64_t *ret_expired)
+{
+    int err = kv_apply_expiry(batch, EXPIRE_PER_BATCH, ret_expired, ret_next_ns);
+    for (struct kv_txn *txn = first; txn && !err; txn = txn->next) {
+        forget_results(txn);
+        err = kv_apply_txn(batch, txn);
+    }
+    if (err || batch->event_count == 0)
+        return err;
+    const struct kv_store_config *config = c->parts.config;
+    err = kv_changelog_trim(batch->view, &batch->counters, config->log_max_bytes,
+                            config->log_max_events,
+                            2 * batch->event_count + TRIM_PER_BATCH);
+    batch->counters.next_id = atomic_load(&c->next_id);
+    return err ? err : kv_counters_put(batch->view, &batch->counters);
+}
+
+/* Commit what the batch holds; the cache is coherent around it. */
+static int commit(struct kv_committer *c, struct kv_batch *batch)
+{
+    uint64_t number = kv_view_number(batch->view);
+    int64_t start_ns = kv_clock_monotonic_ns();
+    hold_changes(c, batch, number);
+    int err = kv_view_commit(batch->view);
+    batch->view = NULL;
+    if (err) {
+        kv_lru_release(c->parts.lru, number - 1);
+        return err;
+    }
+    atomic_fetch_add(&c->commit_ns, (uint64_t)(kv_clock_monotonic_ns() - start_ns));
+    atomic_fetch_add(&c->commits, 1);
+    publish_changes(c, batch, number);
+    publish_counters(c, &batch->counters);
+    kv_feed_append(c->parts.feed, batch->events, batch->event_count,
+                   batch->counters.revision);
+    tell_observers(c, batch);
+    return 0;
+}
+
+/* Event times grow from batch to batch even when the clock is set back: a directory's
+ * mtime that a listing was cached under must never come again. */
+static int64_t batch_time(struct kv_committer *c)
+{
+    int64_t now_ns = kv_clock_realtime_ns();
+    if (now_ns <= c->last_now_ns)
+        now_ns = c->last_now_ns + 1;
+    c->last_now_ns = now_ns;
+    return now_ns;
+}
+
+/* Apply and commit a list of transactions as one batch. On error nothing has happened.
+ */
+static int try_batch(struct kv_committer *c, struct kv_txn *first)
+{
+    struct kv_view *view;
+    int err = kv_view_write(c->parts.table, &view);
+    if (err)
+        return err;
+    KV_CLEANUP(kv_batch_done) struct kv_batch batch;
+    int64_t next_ns = INT64_MAX;
+    uint64_t expired = 0;
+    err = kv_batch_begin(&batch, c->parts.config, view, &c->next_id, batch_time(c));
+    if (!err)
+        err = build(c, &batch, first, &next_ns, &expired);
+    if (!err && batch.event_count > 0)
+        err = commit(c, &batch);
+    if (err)
+        return err;
+    atomic_store(&c->full, batch.refused_for_space || batch.space < FULL_BELOW_BYTES);
+    atomic_fetch_add(&c->expired, expired);
+    if (batch.earliest_expiry_ns < next_ns)
+        next_ns = batch.earliest_expiry_ns;
+    c->parts.next_expiry(c->parts.next_expiry_ctx, next_ns);
+    return 0;
+}
+
+/* -- The queue -- */
+
+static void finish(struct kv_committer *c, struct kv_txn *txn)
+{
+    atomic_fetch_add(txn->error ? &c->failed : &c->transactions, 1);
+    bool kept = txn->kept; /* afterwards it may be gone */
+    if (txn->done)
+        txn->done(txn, txn->ctx);
+    if (!kept)
+        kv_txn_free(txn);
+}
+
+static void finish_all(struct kv_committer *c, struct kv_txn *first)
+{
+    while (first) {
+        struct kv_txn *txn = first;
+        first = txn->next;
+        finish(c, txn);
+    }
+}
+
+static void fail_all(struct kv_committer *c, struct kv_txn *first, int err)
+{
+    for (struct kv_txn *txn = first; txn; txn = txn->next) {
+        forget_results(txn);
+        txn->error = err;
+        txn->revision = atomic_load(&c->revision);
+    }
+    finish_all(c, first);
+}
+
+static bool may_pass(int err)
+{
+    return err == -ENOSPC || err == -ENOMEM || err == -EDQUOT;
+}
+
+void kv_committer_latch(struct kv_committer *c, int err)
+{
+    int none = 0;
+    if (atomic_compare_exchange_strong(&c->latched, &none, -err))
+        kv_error("cannot write to '%s': %s; the store is read-only until kvfsd is "
+                 "started again",
+                 c->parts.config->path, kv_strerror(err));
+}
+
+/* Commit a transaction by itself. */
+static void process_one(struct kv_committer *c, struct kv_txn *txn)
+{
+    txn->next = NULL;
+    int err = atomic_load(&c->latched) ? -EROFS : try_batch(c, txn);
+    if (!err) {
+        finish(c, txn);
+        return;
+    }
+    if (!may_pass(err) && err != -EROFS)
+        kv_committer_latch(c, err);
+    fail_all(c, txn, err == -EDQUOT ? -ENOSPC : err);
+}
+
+static void process_each(struct kv_committer *c, struct kv_txn *first)
+{
+    while (first) {
+        struct kv_txn *txn = first;
+        first = txn->next;
+        process_one(c, txn);
+    }
+}
+
+static void process(struct kv_committer *c, struct kv_txn *first)
+{
+    int err = 0;
+    if (!first->next || atomic_load(&c->latched))
+        process_each(c, first);
+    else if ((err = try_batch(c, first)) == 0)
+        finish_all(c, first);
+    else if (may_pass(err))
+        process_each(c, first);
+    else {
+        kv_committer_latch(c, err);
+        fail_all(c, first, err);
+    }
+}
+
+/* Cut the front of the queue, as much as one batch holds. c->lock is held. */
+static struct kv_txn *take_locked(struct kv_committer *c)
+{
+    struct kv_txn *first = c->head, *last = first;
+    size_t count = 1, bytes = first->bytes;
+    while (last->next && count < BATCH_MAX_TXNS &&
+           bytes + last->next->bytes <= BATCH_MAX_BYTES) {
+        last = last->next;
+        bytes += last->bytes;
+        count++;
+    }
+    c->head = last->next;
+    if (!c->head)
+        c->tail = &c->head;
+    last->next = NULL;
+    c->queue_len -= count;
+    return first;
+}
+
+static struct kv_txn *take(struct kv_committer *c, bool *ret_draining)
+{
+    KV_SCOPED_LOCK(&c->lock);
+    c->busy = false;
+    while (!c->head) {
+        pthread_cond_broadcast(&c->drained);
+        if (c->stop)
+            return NULL;
+        pthread_cond_wait(&c->queued, &c->lock);
+    }
+    c->busy = true;
+    *ret_draining = c->draining;
+    return take_locked(c);
+}
+
+static void *run(void *arg)
+{
+    struct kv_committer *c = arg;
+    struct kv_txn *first;
+    bool refuse = false;
+    while ((first = take(c, &refuse))) {
+        if (refuse)
+            fail_all(c, first, -ESHUTDOWN);
+        else
+            process(c, first);
+    }
+    return NULL;
+}
+
+void kv_committer_enqueue(struct kv_committer *c, struct kv_txn *txn)
+{
+    KV_SCOPED_LOCK(&c->lock);
+    txn->next = NULL;
+    *c->tail = txn;
+    c->tail = &txn->next;
+    c->queue_len++;
+    pthread_cond_signal(&c->queued);
+}
+
+static void submit(struct kv_sequencer *self, struct kv_txn *txn)
+{
+    kv_committer_enqueue(KV_CONTAINER_OF(self, struct kv_committer, sequencer), txn);
+}
+
+struct kv_sequencer *kv_committer_sequencer(struct kv_committer *c)
+{
+    return &c->sequencer;
+}
+
+/* -- Life -- */
+
+int kv_committer_start(const struct kv_committer_parts *parts,
+                       const struct kv_counters *counters, struct kv_committer **ret)
+{
+    KV_CLEANUP(kv_free) struct kv_committer *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->parts = *parts;
+    c->sequencer.submit = submit;
+    c->tail = &c->head;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_mutex_init(&c->observers_lock, NULL);
+    pthread_cond_init(&c->queued, NULL);
+    pthread_cond_init(&c->drained, NULL);
+    atomic_init(&c->next_id, counters->next_id);
+    publish_counters(c, counters);
+    int err = pthread_create(&c->thread, NULL, run, c);
+    if (err)
+        return -err;
+    pthread_setname_np(c->thread, "kv-commit");
+    *ret = KV_STEAL(c);
+    return 0;
+}
+
+void kv_committer_drain(struct kv_committer *c)
+{
+    KV_SCOPED_LOCK(&c->lock);
+    while (c->head || c->busy)
+        pthread_cond_wait(&c->drained, &c->lock);
+    c->draining = true;
+}
+
+void kv_committer_free(struct kv_committer *c)
+{
+    if (!c)
+        return;
+    kv_lock(&c->lock);
+    c->stop = true;
+    pthread_cond_signal(&c->queued);
+    kv_unlock(&c->lock);
+    pthread_join(c->thread, NULL);
+    pthread_cond_destroy(&c->drained);
+    pthread_cond_destroy(&c->queued);
+    pthread_mutex_destroy(&c->observers_lock);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+/* -- Observers and figures -- */
+
+void kv_committer_add_observer(struct kv_committer *c, struct kv_observer *observer)
+{
+    KV_SCOPED_LOCK(&c->observers_lock);
+    observer->next = c->observers;
+    c->observers = observer;
+}
+
+void kv_committer_remove_observer(struct kv_committer *c, struct kv_observer *observer)
+{
+    KV_SCOPED_LOCK(&c->observers_lock);
+    for (struct kv_observer **o = &c->observers; *o; o = &(*o)->next)
+        if (*o == observer) {
+            *o = observer->next;
+            return;
+        }
+}
+
+uint64_t kv_committer_revision(struct kv_committer *c)
+{
+    return atomic_load(&c->revision);
+}
+
+uint64_t kv_committer_new_id(struct kv_committer *c)
+{
+    return atomic_fetch_add_explicit(&c->next_id, 1, memory_order_relaxed);
+}
+
+int kv_committer_writable(struct kv_committer *c)
+{
+    if (atomic_load_explicit(&c->latched, memory_order_relaxed))
+        return -EROFS;
+    if (!atomic_load_explicit(&c->full, memory_order_relaxed))
+        return 0;
+    /* It was full when the last batch began; what that freed shows only now. */
+    KV_CLEANUP(kv_view_endp) struct kv_view *view = NULL;
+    uint64_t used, free_bytes = 0;
+    int err = kv_view_read(c->parts.table, &view);
+    if (!err)
+        err = kv_view_space(view, &used, &free_bytes);
+    if (err || free_bytes < FULL_BELOW_BYTES)
+        return err ? err : -ENOSPC;
+    atomic_store(&c->full, false);
+    return 0;
+}
+
+void kv_committer_status(struct kv_committer *c, struct kv_store_status *ret)
+{
+    ret->revision = atomic_load(&c->revision);
+    ret->oldest_revision = atomic_load(&c->oldest);
+    ret->keys = atomic_load(&c->keys);
+    ret->directories = atomic_load(&c->directories);
+    ret->log_bytes = atomic_load(&c->log_bytes);
+    ret->log_events = atomic_load(&c->log_events);
+    ret->commits = atomic_load(&c->commits);
+    ret->transactions = atomic_load(&c->transactions);
+    ret->failed_transactions = atomic_load(&c->failed);
+    ret->expired = atomic_load(&c->expired);
+    ret->commit_ns = atomic_load(&c->commit_ns);
+    ret->latched_error = atomic_load(&c->latched);
+    ret->full = atomic_load(&c->full);
+    KV_SCOPED_LOCK(&c->lock);
+    ret->queued = c->queue_len;
+}

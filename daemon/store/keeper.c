@@ -1,0 +1,166 @@
+/* The keeper thread sleeps until the next key is due, or until the next second, when it
+ * looks after sync and memory.
+ *
+ * Expiry itself happens in the committer: each batch first deletes what is due. So all
+ * the keeper does is submit an empty transaction at the right moment, and nothing needs
+ * to agree with the committer about which key is still there.
+ *
+ * Lock: `lock` guards the fields below it; nothing is called while it is held. */
+#include "store/keeper.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <errno.h>
+
+/* Mapped file pages above this are given back; see kv_table_trim_memory. */
+#define RESIDENT_FILE_BYTES (UINT64_C(24) << 20)
+
+struct kv_keeper {
+    const struct kv_store_config *config;
+    struct kv_table *table;
+    struct kv_committer *committer;
+    pthread_t thread;
+    bool running;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int64_t next_ns;       /* realtime at which a key is due */
+    bool ticking;          /* an empty transaction is on its way */
+    int64_t not_before_ns; /* after a failed one: no next one earlier */
+    bool stop;
+};
+
+int kv_keeper_new(const struct kv_store_config *config, struct kv_table *table,
+                  struct kv_keeper **ret)
+{
+    struct kv_keeper *keeper = calloc(1, sizeof(*keeper));
+    if (!keeper)
+        return -ENOMEM;
+    keeper->config = config;
+    keeper->table = table;
+    pthread_mutex_init(&keeper->lock, NULL);
+    pthread_cond_init(&keeper->changed, NULL);
+    *ret = keeper;
+    return 0;
+}
+
+void kv_keeper_next_expiry(void *ctx, int64_t expiry_ns)
+{
+    struct kv_keeper *keeper = ctx;
+    KV_SCOPED_LOCK(&keeper->lock);
+    keeper->next_ns = expiry_ns;
+    pthread_cond_signal(&keeper->changed);
+}
+
+/* On the committer thread, after the batch that expired what was due has told
+ * kv_keeper_next_expiry what comes next. */
+static void tick_done(struct kv_txn *txn, void *ctx)
+{
+    struct kv_keeper *keeper = ctx;
+    KV_SCOPED_LOCK(&keeper->lock);
+    keeper->ticking = false;
+    if (txn->error) /* a full disk or a latched store: look again later */
+        keeper->not_before_ns = kv_clock_realtime_ns() + KV_NS_PER_S;
+    pthread_cond_signal(&keeper->changed);
+}
+
+static void tick(struct kv_keeper *keeper)
+{
+    struct kv_txn *txn;
+    int err = kv_txn_new(KV_ORIGIN_TTL, tick_done, keeper, &txn);
+    if (err) {
+        kv_error("cannot expire keys: %s", kv_strerror(err));
+        KV_SCOPED_LOCK(&keeper->lock);
+        keeper->ticking = false;
+        keeper->not_before_ns = kv_clock_realtime_ns() + KV_NS_PER_S;
+        return;
+    }
+    kv_committer_enqueue(keeper->committer, txn);
+}
+
+/* What is to be done once a second. Returns when it must be done again. */
+static int64_t look_after(struct kv_keeper *keeper, int64_t now_ns,
+                          int64_t *next_sync_ns)
+{
+    int err = kv_table_trim_memory(keeper->table, RESIDENT_FILE_BYTES);
+    if (err)
+        kv_warning("cannot give back memory: %s", kv_strerror(err));
+    int64_t again_ns = now_ns + KV_NS_PER_S;
+    if (keeper->config->sync != KV_SYNC_INTERVAL)
+        return again_ns;
+    if (now_ns >= *next_sync_ns) {
+        err = kv_table_sync(keeper->table);
+        if (err)
+            kv_committer_latch(keeper->committer, err);
+        *next_sync_ns = now_ns + keeper->config->sync_interval_ms * KV_NS_PER_MS;
+    }
+    return *next_sync_ns < again_ns ? *next_sync_ns : again_ns;
+}
+
+/* Sleep until a key is due (true) or until_ns or stop (false). */
+static bool wait_until(struct kv_keeper *keeper, int64_t until_ns, bool *ret_stop)
+{
+    KV_SCOPED_LOCK(&keeper->lock);
+    for (;;) {
+        int64_t now_ns = kv_clock_realtime_ns();
+        *ret_stop = keeper->stop;
+        int64_t due_ns = keeper->next_ns > keeper->not_before_ns
+                             ? keeper->next_ns
+                             : keeper->not_before_ns;
+        if (keeper->stop || now_ns >= until_ns)
+            return false;
+        if (!keeper->ticking && due_ns <= now_ns) {
+            keeper->ticking = true;
+            return true;
+        }
+        int64_t wake_ns = keeper->ticking || due_ns > until_ns ? until_ns : due_ns;
+        struct timespec wake = kv_ns_timespec(wake_ns);
+        pthread_cond_timedwait(&keeper->changed, &keeper->lock, &wake);
+    }
+}
+
+static void *run(void *arg)
+{
+    struct kv_keeper *keeper = arg;
+    int64_t next_sync_ns = 0;
+    bool stop = false;
+    while (!stop) {
+        int64_t again_ns = look_after(keeper, kv_clock_realtime_ns(), &next_sync_ns);
+        while (wait_until(keeper, again_ns, &stop))
+            tick(keeper);
+    }
+    return NULL;
+}
+
+int kv_keeper_run(struct kv_keeper *keeper, struct kv_committer *committer)
+{
+    keeper->committer = committer;
+    int err = pthread_create(&keeper->thread, NULL, run, keeper);
+    if (err)
+        return -err;
+    pthread_setname_np(keeper->thread, "kv-keeper");
+    keeper->running = true;
+    return 0;
+}
+
+void kv_keeper_stop(struct kv_keeper *keeper)
+{
+    if (!keeper->running)
+        return;
+    kv_lock(&keeper->lock);
+    keeper->stop = true;
+    pthread_cond_signal(&keeper->changed);
+    kv_unlock(&keeper->lock);
+    pthread_join(keeper->thread, NULL);
+    keeper->running = false;
+}
+
+void kv_keeper_free(struct kv_keeper *keeper)
+{
+    if (!keeper)
+        return;
+    pthread_cond_destroy(&keeper->changed);
+    pthread_mutex_destroy(&keeper->lock);
+    free(keeper);
+}

@@ -1,0 +1,449 @@
+/* The LMDB environment: tables, views, walks. See table.h.
+ *
+ * LMDB is opened without WRITEMAP (a full disk would be a SIGBUS) and with NOTLS, so
+ * that a read transaction belongs to whoever holds it: ended views are reset and kept
+ * in a pool, because renewing one costs a fraction of beginning one. NORDAHEAD, because
+ * the access is random. The reserve behind max_bytes is address space, not disk: a
+ * delete must copy a few pages before it can free some. */
+#include "store/table.h"
+
+#include "base/buf.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define MAX_READERS 1024
+#define RESERVE_BYTES (UINT64_C(64) << 20)
+
+/* The table in which LMDB itself keeps the pages that are free: transaction id -> a
+ * count and that many page numbers (what mdb_stat -f reads). */
+#define FREE_DBI 0
+
+struct kv_view {
+    struct kv_table *table;
+    MDB_txn *txn;
+    bool write;
+    struct kv_view *next; /* in the pool */
+};
+
+struct kv_walk {
+    MDB_cursor *cursor;
+};
+
+struct kv_table {
+    MDB_env *env;
+    MDB_dbi dbi[KV_DB_COUNT];
+    uint64_t max_bytes;
+    void *map; /* where LMDB mapped the file */
+    size_t map_bytes;
+    pthread_mutex_t pool_lock;
+    struct kv_view *pool; /* idle read views; pool_lock */
+};
+
+static const char *const db_names[KV_DB_COUNT] = {
+    [KV_DB_STATE] = "state",
+    [KV_DB_LOG] = "log",
+    [KV_DB_EXPIRY] = "expiry",
+    [KV_DB_META] = "meta",
+};
+
+static int errno_of(int rc)
+{
+    switch (rc) {
+    case MDB_SUCCESS:
+        return 0;
+    case MDB_NOTFOUND:
+        return -ENOENT;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+        return -ENOSPC;
+    case MDB_READERS_FULL:
+        return -EMFILE;
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+        return -EPROTO;
+    case MDB_BAD_VALSIZE:
+        return -EINVAL;
+    default:
+        return rc > 0 ? -rc : -EIO;
+    }
+}
+
+static MDB_val val_of(struct kv_slice slice)
+{
+    return (MDB_val){.mv_size = slice.len, .mv_data = (void *)(uintptr_t)slice.data};
+}
+
+static struct kv_slice slice_of(MDB_val val)
+{
+    return (struct kv_slice){.data = val.mv_data, .len = val.mv_size};
+}
+
+/* -- The environment -- */
+
+static void close_file(FILE **file)
+{
+    if (*file)
+        (void)fclose(*file);
+}
+
+/* Find the map in /proc/self/maps: LMDB tells its address only for MDB_FIXEDMAP. */
+static int find_map(struct kv_table *table, const char *path)
+{
+    KV_CLEANUP(kv_free) char *name = realpath(path, NULL);
+    KV_CLEANUP(close_file) FILE *maps = fopen("/proc/self/maps", "re");
+    if (!name || !maps)
+        return -errno;
+    KV_CLEANUP(kv_buf_done) struct kv_buf wanted = {0};
+    kv_buf_addf(&wanted, " %s/data.mdb\n", name);
+    kv_buf_addc(&wanted, '\0');
+    if (kv_buf_error(&wanted))
+        return -ENOMEM;
+    KV_CLEANUP(kv_free) char *line = NULL;
+    size_t cap = 0;
+    while (getline(&line, &cap, maps) > 0) {
+        uintptr_t start, end;
+        if (strstr(line, wanted.data) &&
+            sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &start, &end) == 2) {
+            table->map = (void *)start;
+            table->map_bytes = end - start;
+        }
+    }
+    return 0;
+}
+
+static int open_tables(struct kv_table *table)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(table->env, NULL, 0, &txn);
+    if (rc)
+        return errno_of(rc);
+    for (int i = 0; i < KV_DB_COUNT && !rc; i++)
+        rc = mdb_dbi_open(txn, db_names[i], MDB_CREATE, &table->dbi[i]);
+    if (rc) {
+        mdb_txn_abort(txn);
+        return errno_of(rc);
+    }
+    return errno_of(mdb_txn_commit(txn));
+}
+
+static int open_env(struct kv_table *table, const char *path, enum kv_sync sync)
+{
+    unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT;
+    if (sync != KV_SYNC_ALWAYS)
+        flags |= MDB_NOSYNC;
+    uint64_t map = table->max_bytes + table->max_bytes / 8 + RESERVE_BYTES;
+    int rc = mdb_env_create(&table->env);
+    if (!rc)
+        rc = mdb_env_set_mapsize(table->env, map & ~UINT64_C(0xffff));
+    if (!rc)
+        rc = mdb_env_set_maxdbs(table->env, KV_DB_COUNT);
+    if (!rc)
+        rc = mdb_env_set_maxreaders(table->env, MAX_READERS);
+    if (!rc)
+        rc = mdb_env_open(table->env, path, flags, 0600);
+    int dead;
+    if (!rc)
+        rc = mdb_reader_check(table->env, &dead); /* slots of a killed process */
+    return errno_of(rc);
+}
+
+int kv_table_open(const char *path, uint64_t max_bytes, enum kv_sync sync,
+                  struct kv_table **ret)
+{
+    KV_CLEANUP(kv_table_closep) struct kv_table *table = calloc(1, sizeof(*table));
+    if (!table)
+        return -ENOMEM;
+    pthread_mutex_init(&table->pool_lock, NULL);
+    table->max_bytes = max_bytes;
+    int err = open_env(table, path, sync);
+    if (!err)
+        err = open_tables(table);
+    if (!err)
+        err = find_map(table, path);
+    if (err)
+        return err;
+    *ret = KV_STEAL(table);
+    return 0;
+}
+
+void kv_table_close(struct kv_table *table)
+{
+    if (!table)
+        return;
+    while (table->pool) {
+        struct kv_view *view = table->pool;
+        table->pool = view->next;
+        mdb_txn_abort(view->txn);
+        free(view);
+    }
+    if (table->env)
+        mdb_env_close(table->env);
+    pthread_mutex_destroy(&table->pool_lock);
+    free(table);
+}
+
+int kv_table_sync(struct kv_table *table)
+{
+    return errno_of(mdb_env_sync(table->env, 1));
+}
+
+/* Pages of files that are mapped into this process now: field 3 of /proc/self/statm. */
+static int resident_file_bytes(uint64_t *ret)
+{
+    KV_CLEANUP(close_file) FILE *file = fopen("/proc/self/statm", "re");
+    if (!file)
+        return -errno;
+    uint64_t pages;
+    if (fscanf(file, "%*u %*u %" SCNu64, &pages) != 1)
+        return -EIO;
+    *ret = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    return 0;
+}
+
+int kv_table_trim_memory(struct kv_table *table, uint64_t above_bytes)
+{
+    uint64_t resident = 0;
+    int err = resident_file_bytes(&resident);
+    if (err || resident <= above_bytes || !table->map)
+        return err;
+    /* The map is shared and read-only, so dropping its pages from this process loses
+     * nothing; whoever reads one next maps it again from the page cache. */
+    if (madvise(table->map, table->map_bytes, MADV_DONTNEED))
+        return -errno;
+    return 0;
+}
+
+/* -- Views -- */
+
+static struct kv_view *pool_take(struct kv_table *table)
+{
+    KV_SCOPED_LOCK(&table->pool_lock);
+    struct kv_view *view = table->pool;
+    if (view)
+        table->pool = view->next;
+    return view;
+}
+
+static void pool_give(struct kv_table *table, struct kv_view *view)
+{
+    KV_SCOPED_LOCK(&table->pool_lock);
+    view->next = table->pool;
+    table->pool = view;
+}
+
+static int begin(struct kv_table *table, MDB_txn *parent, bool write,
+                 struct kv_view **ret)
+{
+    KV_CLEANUP(kv_free) struct kv_view *view = calloc(1, sizeof(*view));
+    if (!view)
+        return -ENOMEM;
+    int rc = mdb_txn_begin(table->env, parent, write ? 0 : MDB_RDONLY, &view->txn);
+    if (rc)
+        return errno_of(rc);
+    view->table = table;
+    view->write = write;
+    *ret = KV_STEAL(view);
+    return 0;
+}
+
+int kv_view_read(struct kv_table *table, struct kv_view **ret)
+{
+    struct kv_view *view = pool_take(table);
+    if (!view)
+        return begin(table, NULL, false, ret);
+    int rc = mdb_txn_renew(view->txn);
+    if (rc) {
+        mdb_txn_abort(view->txn);
+        free(view);
+        return errno_of(rc);
+    }
+    *ret = view;
+    return 0;
+}
+
+int kv_view_write(struct kv_table *table, struct kv_view **ret)
+{
+    return begin(table, NULL, true, ret);
+}
+
+int kv_view_nested(struct kv_view *parent, struct kv_view **ret)
+{
+    return begin(parent->table, parent->txn, true, ret);
+}
+
+void kv_view_end(struct kv_view *view)
+{
+    if (!view)
+        return;
+    if (view->write) {
+        mdb_txn_abort(view->txn);
+        free(view);
+        return;
+    }
+    mdb_txn_reset(view->txn);
+    pool_give(view->table, view);
+}
+
+int kv_view_commit(struct kv_view *view)
+{
+    int rc = mdb_txn_commit(view->txn);
+    free(view);
+    return errno_of(rc);
+}
+
+uint64_t kv_view_number(struct kv_view *view)
+{
+    return mdb_txn_id(view->txn);
+}
+
+/* Pages on the free list. Reading it costs time in proportion to it, so this is only
+ * done when the file has grown to its bound and room can come from nowhere else. */
+static int free_pages(struct kv_view *view, uint64_t *ret)
+{
+    KV_CLEANUP(kv_walk_closep) struct kv_walk *walk = calloc(1, sizeof(*walk));
+    if (!walk)
+        return -ENOMEM;
+    int rc = mdb_cursor_open(view->txn, FREE_DBI, &walk->cursor);
+    if (rc)
+        return errno_of(rc);
+    uint64_t pages = 0;
+    MDB_val key, value;
+    while ((rc = mdb_cursor_get(walk->cursor, &key, &value, MDB_NEXT)) == 0) {
+        size_t count;
+        memcpy(&count, value.mv_data, sizeof(count));
+        pages += count;
+    }
+    if (rc != MDB_NOTFOUND)
+        return errno_of(rc);
+    *ret = pages;
+    return 0;
+}
+
+int kv_view_space(struct kv_view *view, uint64_t *ret_used, uint64_t *ret_free)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    int rc = mdb_env_info(view->table->env, &info);
+    if (!rc)
+        rc = mdb_env_stat(view->table->env, &stat);
+    if (rc)
+        return errno_of(rc);
+    uint64_t max = view->table->max_bytes;
+    uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
+    if (used + max / 16 > max) {
+        uint64_t pages = 0;
+        int err = free_pages(view, &pages);
+        if (err)
+            return err;
+        used -= pages * stat.ms_psize;
+    }
+    *ret_used = used;
+    *ret_free = used < max ? max - used : 0;
+    return 0;
+}
+
+int kv_view_get(struct kv_view *view, enum kv_db db, struct kv_slice key,
+                struct kv_slice *ret)
+{
+    MDB_val k = val_of(key), v;
+    int rc = mdb_get(view->txn, view->table->dbi[db], &k, &v);
+    if (rc)
+        return errno_of(rc);
+    *ret = slice_of(v);
+    return 0;
+}
+
+int kv_view_put(struct kv_view *view, enum kv_db db, struct kv_slice key, size_t size,
+                bool append, void **ret)
+{
+    MDB_val k = val_of(key), v = {.mv_size = size};
+    unsigned flags = MDB_RESERVE | (append ? MDB_APPEND : 0);
+    int rc = mdb_put(view->txn, view->table->dbi[db], &k, &v, flags);
+    if (rc)
+        return errno_of(rc);
+    *ret = v.mv_data;
+    return 0;
+}
+
+int kv_view_delete(struct kv_view *view, enum kv_db db, struct kv_slice key)
+{
+    MDB_val k = val_of(key);
+    return errno_of(mdb_del(view->txn, view->table->dbi[db], &k, NULL));
+}
+
+/* -- Walks -- */
+
+int kv_walk_open(struct kv_view *view, enum kv_db db, struct kv_walk **ret)
+{
+    KV_CLEANUP(kv_walk_closep) struct kv_walk *walk = calloc(1, sizeof(*walk));
+    if (!walk)
+        return -ENOMEM;
+    int rc = mdb_cursor_open(view->txn, view->table->dbi[db], &walk->cursor);
+    if (rc)
+        return errno_of(rc);
+    *ret = KV_STEAL(walk);
+    return 0;
+}
+
+void kv_walk_close(struct kv_walk *walk)
+{
+    if (!walk)
+        return;
+    if (walk->cursor)
+        mdb_cursor_close(walk->cursor);
+    free(walk);
+}
+
+static int step(struct kv_walk *walk, MDB_val k, MDB_cursor_op op,
+                struct kv_slice *ret_key, struct kv_slice *ret_value)
+{
+    MDB_val v;
+    int rc = mdb_cursor_get(walk->cursor, &k, &v, op);
+    if (rc)
+        return errno_of(rc);
+    *ret_key = slice_of(k);
+    *ret_value = slice_of(v);
+    return 0;
+}
+
+int kv_walk_seek(struct kv_walk *walk, struct kv_slice from, struct kv_slice *ret_key,
+                 struct kv_slice *ret_value)
+{
+    /* LMDB refuses the empty key, which sorts before all others. */
+    return step(walk, val_of(from), from.len ? MDB_SET_RANGE : MDB_FIRST, ret_key,
+                ret_value);
+}
+
+int kv_walk_first(struct kv_walk *walk, struct kv_slice *ret_key,
+                  struct kv_slice *ret_value)
+{
+    return step(walk, (MDB_val){0}, MDB_FIRST, ret_key, ret_value);
+}
+
+int kv_walk_next(struct kv_walk *walk, struct kv_slice *ret_key,
+                 struct kv_slice *ret_value)
+{
+    return step(walk, (MDB_val){0}, MDB_NEXT, ret_key, ret_value);
+}
+
+int kv_walk_last(struct kv_walk *walk, struct kv_slice *ret_key,
+                 struct kv_slice *ret_value)
+{
+    return step(walk, (MDB_val){0}, MDB_LAST, ret_key, ret_value);
+}
+
+int kv_walk_prev(struct kv_walk *walk, struct kv_slice *ret_key,
+                 struct kv_slice *ret_value)
+{
+    return step(walk, (MDB_val){0}, MDB_PREV, ret_key, ret_value);
+}
+
+int kv_walk_delete(struct kv_walk *walk)
+{
+    return errno_of(mdb_cursor_del(walk->cursor, 0));
+}

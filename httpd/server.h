@@ -1,0 +1,45 @@
+#ifndef KV_HTTPD_SERVER_H
+#define KV_HTTPD_SERVER_H
+
+/* The HTTP front-end. This header is all that the rest of the daemon sees of it. */
+
+#include "base/buf.h"
+#include "store/store.h"
+
+struct kv_httpd;
+
+struct kv_httpd_config {
+    const char *const
+        *listen;             /* "HOST:PORT", "[V6]:PORT"; NULL-terminated; may be empty.
+                                Port 0: one the kernel picks, told by kv_httpd_addresses */
+    const char *socket_path; /* Unix socket, or NULL; a stale one is replaced */
+    unsigned threads;        /* per TCP listener; 0: a good number for this machine */
+    bool insecure; /* allow addresses beyond loopback although nothing guards them */
+    const char *const
+        *allowed_hosts; /* Host values accepted besides the loopback names, the
+                           listen addresses; NULL-terminated; or NULL */
+    unsigned max_connections, max_connections_per_address, max_watches; /* 0: default */
+    uint64_t max_body_bytes; /* 0: the store's value limit (and a little for JSON) */
+    unsigned header_timeout_s, body_timeout_s, idle_timeout_s; /* 0: default */
+    const char *version;
+    /* More samples for /metrics and /v1/status (the mount's); may be NULL. metrics
+     * appends Prometheus text, status appends members of a JSON object, each with a
+     * comma before. */
+    void (*more_metrics)(void *ctx, struct kv_buf *out);
+    void (*more_status)(void *ctx, struct kv_buf *out);
+    void *more_ctx;
+};
+
+/* Bind, listen and serve. -EADDRINUSE, -EACCES, -EPERM: beyond loopback without
+ * insecure; -EINVAL: a listen address that cannot be parsed. The reason is logged. */
+int kv_httpd_start(struct kv_store *store, const struct kv_httpd_config *config,
+                   struct kv_httpd **ret);
+
+/* Refuse new requests, end every watch, wait for the commits under way to be answered,
+ * stop the threads, free. The store must still be running. NULL is allowed. */
+void kv_httpd_stop(struct kv_httpd *httpd);
+
+/* "127.0.0.1:5000", ... as bound; NULL-terminated, lives as long as httpd. */
+const char *const *kv_httpd_addresses(struct kv_httpd *httpd);
+
+#endif
