@@ -358,6 +358,12 @@ delete()
     http DELETE "/v1/keys/$1${2:+?$2}"
 }
 
+# rename_key FROM TO [QUERY]
+rename_key()
+{
+    http POST "/v1/keys/$1?op=rename&to=$2${3:+&$3}" -d ''
+}
+
 # key_header KEY NAME: a header of HEAD.
 key_header()
 {
@@ -446,14 +452,21 @@ recorded()
 markers=0
 recorded_now()
 {
-    local dir=${1:+$1/} marker
+    local dir=${1:+$1/} marker keep
     markers=$((markers + 1))
     marker=${dir}marker-$markers
     put "$marker" '' >/dev/null
     recorded "CREATE $marker" || return 1
-    local keep=$record
-    recorded "CLOSE_WRITE,CLOSE $marker"
+    keep=$record
+    recorded "CLOSE_WRITE,CLOSE $marker" || return 1
     record=$keep
+}
+
+# lines WORD...: one a line, as $record has them.
+lines()
+{
+    local IFS=$'\n'
+    printf '%s' "$*"
 }
 
 stop_recording()
