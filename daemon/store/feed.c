@@ -47,8 +47,12 @@ static int compare(const struct kv_cursor *a, const struct kv_cursor *b)
     return (a->index > b->index) - (a->index < b->index);
 }
 
+/* Behind the last event of a revision nothing of it is left, so a cursor there is the one
+ * of kv_cursor_after, which the log serves even when it has dropped that revision. */
 static struct kv_cursor position(const struct kv_event *event)
 {
+    if (event->last)
+        return kv_cursor_after(event->revision);
     return (struct kv_cursor){event->revision, event->index};
 }
 
