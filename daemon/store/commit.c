@@ -134,7 +134,7 @@ static int commit(struct kv_committer *c, struct kv_batch *batch)
     int err = kv_view_commit(batch->view);
     batch->view = NULL;
     if (err) {
-        kv_lru_release(c->parts.lru, number - 1);
+        kv_lru_release(c->parts.lru, number);
         return err;
     }
     atomic_fetch_add(&c->commit_ns, (uint64_t)(kv_clock_monotonic_ns() - start_ns));

@@ -50,7 +50,7 @@ void kv_lru_hold(struct kv_lru *lru, const void *key, size_t len, uint64_t snaps
 void kv_lru_publish(struct kv_lru *lru, const void *key, size_t len,
                     struct kv_record *record);
 
-/* The commit failed: let readers fill from the snapshots that exist. */
+/* The commit that held for `snapshot` failed: undo its holds' refusal of older snapshots. */
 void kv_lru_release(struct kv_lru *lru, uint64_t snapshot);
 
 void kv_lru_stats(struct kv_lru *lru, struct kv_lru_stats *ret);
