@@ -406,6 +406,7 @@ events()
 # -- inotify ---------------------------------------------------------------------------
 
 recorder='' recorder_fd=''
+watcher=() # what goes before inotifywait: setpriv ...
 
 # record [OPTION...] PATH...: start inotifywait -m; returns when its watches stand.
 record()
@@ -413,7 +414,7 @@ record()
     local line fifo=$work/inotify.$RANDOM
     mkfifo "$fifo" "$fifo.err" || return 1
     # One line for each event: its names joined by commas, then the path below the mount.
-    stdbuf -oL inotifywait -m --format '%e %w%f' "$@" >"$fifo" 2>"$fifo.err" &
+    "${watcher[@]}" stdbuf -oL inotifywait -m --format '%e %w%f' "$@" >"$fifo" 2>"$fifo.err" &
     recorder=$!
     started_pids+=("$recorder")
     exec {recorder_fd}<"$fifo"
