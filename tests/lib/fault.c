@@ -1,6 +1,7 @@
 /* A disk that fails on demand, for LD_PRELOAD: when the file that $KVFS_FAULT names
  * exists and holds `sync ERRNO` or `write ERRNO` (EIO, ENOSPC), fdatasync, fsync and
  * msync, or pwrite and pwritev fail with it. Without the file nothing changes. */
+#undef _FILE_OFFSET_BITS /* it would give pwrite the name of pwrite64 */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,13 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
+/* The function of this name behind ours. */
+#define REAL(name)                                                                     \
+    __extension__({                                                                    \
+        __typeof__(&name) real_;                                                       \
+        *(void **)&real_ = dlsym(RTLD_NEXT, #name);                                    \
+        real_;                                                                         \
+    })
 
 /* Whether calls of this kind are to fail now; sets errno when so. */
 static bool fails(const char *kind)
