@@ -1,0 +1,237 @@
+#!/usr/bin/env bash
+# The native HTTP API as a client sees it: statuses, headers, conditions, listings, errors, the
+# Unix socket.
+. "$(dirname "$0")/../lib/functions.sh"
+
+need_daemon
+
+# -- One key --
+
+is 'PUT of a new key: 201' "$(put k v1)" 201
+like '... tells revision and version' "$(body)" '"revision":[0-9]+.*"version":1'
+etag=$(header etag)
+is 'PUT over it: 200' "$(put k v2)" 200
+is '... version 2' "$(header x-kv-version)" 2
+ok '... another ETag' test "$(header etag)" != "$etag"
+etag=$(header etag)
+is 'GET: 200' "$(http GET /v1/keys/k)" 200
+is '... the value, byte for byte' "$(body)" v2
+is '... the ETag is the revision' "$(header etag)" "\"$(revision)\""
+is '... the same as PUT said' "$(header etag)" "$etag"
+is '... X-Kv-Version' "$(header x-kv-version)" 2
+is '... Content-Length' "$(header content-length)" 2
+like '... Last-Modified' "$(header last-modified)" '^[A-Z][a-z]{2}, [0-9]{2} .* GMT$'
+is 'HEAD: 200' "$(http HEAD /v1/keys/k)" 200
+is '... Content-Length' "$(header content-length)" 2
+is '... ETag' "$(header etag)" "$etag"
+is '... no body' "$(body)" ''
+is 'HEAD of an absent key: 404' "$(http HEAD /v1/keys/none)" 404
+is 'GET of an absent key: 404' "$(http GET /v1/keys/none)" 404
+is '... code' "$(error_code)" not_found
+is '... key' "$(jq -r .error.key "$work/body")" none
+is 'DELETE: 204' "$(delete k)" 204
+is 'DELETE again: 404' "$(delete k)" 404
+is 'GET then: 404' "$(http GET /v1/keys/k)" 404
+is 'PUT after DELETE: new again' "$(put k v) $(version k)" '201 1'
+is 'an empty value' "$(put empty '') $(http GET /v1/keys/empty) $(header content-length)" \
+    '201 200 0'
+head -c 300000 /dev/urandom >"$work/random"
+is 'binary bytes' "$(put_file binary "$work/random")" 201
+ok '... come back' cmp <(get binary) "$work/random"
+is 'an upload without a length' \
+    "$(http PUT /v1/keys/binary -T "$work/random" -H 'Transfer-Encoding: chunked')" 200
+ok '... comes back' cmp <(get binary) "$work/random"
+
+# -- Ranges --
+
+put digits 0123456789 >/dev/null
+is 'Range: 206' "$(http GET /v1/keys/digits -H 'Range: bytes=2-4')" 206
+is '... those bytes' "$(body) $(header content-range)" '234 bytes 2-4/10'
+is '... the last three' "$(http GET /v1/keys/digits -H 'Range: bytes=-3') $(body)" '206 789'
+is '... from the eighth on' "$(http GET /v1/keys/digits -H 'Range: bytes=8-') $(body)" '206 89'
+is '... past the end: 416' "$(http GET /v1/keys/digits -H 'Range: bytes=10-')" 416
+is '... with the size' "$(header content-range)" 'bytes */10'
+
+# -- Conditions --
+
+put c v1 >/dev/null
+old=$(header etag)
+put c v2 >/dev/null
+new=$(header etag)
+is 'If-None-Match with the current tag: 304' \
+    "$(http GET /v1/keys/c -H "If-None-Match: $new")" 304
+is '... no body, the tag' "$(body) $(header etag)" " $new"
+is 'If-None-Match with an old tag: 200' \
+    "$(http GET /v1/keys/c -H "If-None-Match: $old") $(body)" '200 v2'
+is '... one of several' "$(http GET /v1/keys/c -H "If-None-Match: $old, $new")" 304
+is 'GET with If-Match and an old tag: 412' "$(http GET /v1/keys/c -H "If-Match: $old")" 412
+
+# put_if KEY VALUE HEADER
+put_if()
+{
+    printf '%s' "$2" | http PUT "/v1/keys/$1" --data-binary @- -H "$3"
+}
+is 'PUT with If-Match and an old tag: 412' "$(put_if c v3 "If-Match: $old")" 412
+is '... code' "$(error_code)" precondition_failed
+is '... changes nothing' "$(get c)" v2
+is 'PUT with If-Match and the current tag: 200' "$(put_if c v3 "If-Match: $new")" 200
+is '... once' "$(put_if c v4 "If-Match: $new")" 412
+is 'PUT with If-Match: * on a key' "$(put_if c v4 'If-Match: *')" 200
+is '... on none: 412' "$(put_if none v 'If-Match: *')" 412
+is 'PUT with If-None-Match: * on a key: 412' "$(put_if c v5 'If-None-Match: *')" 412
+is '... on none: 201' "$(put_if created v 'If-None-Match: *')" 201
+is 'DELETE with If-Match and an old tag: 412' \
+    "$(http DELETE /v1/keys/c -H "If-Match: $old")" 412
+is 'a condition that cannot be parsed: 400' "$(put_if c v 'If-Match: 12')" 400
+
+# Of many that create at once, one wins; of many that count, none is lost.
+for ((i = 0; i < 20; i++)); do
+    curl -sS -o /dev/null -w '%{http_code}\n' -X PUT -d "$i" -H 'If-None-Match: *' \
+        "$url/v1/keys/race" &
+    started_pids+=($!)
+done >"$work/race"
+wait "${started_pids[@]}"
+is 'of 20 that create a key at once one wins' "$(sort "$work/race" | uniq -c | xargs)" \
+    '1 201 19 412'
+
+count_up()
+{
+    local i tag value
+    for ((i = 0; i < 20; )); do
+        value=$(curl -sS -D "$work/h.$1" "$url/v1/keys/counter")
+        tag=$(sed -n 's/\r$//;s/^etag: //Ip' "$work/h.$1")
+        [ "$(curl -sS -o /dev/null -w '%{http_code}' -X PUT -d $((value + 1)) \
+            -H "If-Match: $tag" "$url/v1/keys/counter")" = 200 ] && i=$((i + 1))
+    done
+}
+put counter 0 >/dev/null
+counters=()
+for i in 1 2 3; do
+    count_up "$i" &
+    counters+=($!)
+done
+wait "${counters[@]}"
+is 'three that count with If-Match lose no step' "$(get counter)" 60
+
+# -- append, rename, directories --
+
+is 'append makes a key' "$(printf one | http POST '/v1/keys/ap?op=append' --data-binary @-)" 201
+is 'append to a key' \
+    "$(printf two | http POST '/v1/keys/ap?op=append' --data-binary @-) $(get ap)" '200 onetwo'
+is 'rename' "$(rename_key ap ap/../x) $(rename_key ap moved/to/there)" '400 200'
+is '... makes the directories' "$(get moved/to/there) $(http GET /v1/keys/ap)" 'onetwo 404'
+is 'rename of nothing' "$(rename_key none other)" 404
+is 'rename of a directory' "$(rename_key moved/to moved2) $(get moved2/there)" '200 onetwo'
+is 'rename into itself' "$(rename_key moved2 moved2/x)" 400
+is 'an unknown op' "$(http POST '/v1/keys/c?op=turn' -d '')" 400
+
+put d/x 1 >/dev/null
+is 'GET of a directory: 409' "$(http GET /v1/keys/d) $(error_code)" '409 is_a_directory'
+is 'PUT onto a directory: 409' "$(put d v) $(error_code)" '409 is_a_directory'
+is 'PUT below a key: 409' "$(put d/x/y v) $(error_code)" '409 not_a_directory'
+is 'DELETE of a directory: 409' "$(delete d) $(error_code)" '409 is_a_directory'
+is 'recursive DELETE' "$(delete d recursive=1) $(http GET /v1/keys/d/x)" '204 404'
+is '... of one key' "$(put d v) $(delete d recursive=1)" '201 204'
+is '... of nothing' "$(delete d recursive=1)" 404
+
+# -- Listing --
+
+list()
+{
+    curl -sS --fail "$url/v1/keys?$1"
+}
+for key in l/b l/ax l/a.x l/a/1 l/a/2 l/c/d/e lz; do put "$key" "v-$key" >/dev/null; done
+all=(l/a.x l/a/1 l/a/2 l/ax l/b l/c/d/e)
+is 'dir= lists what is below, in byte order' "$(list dir=l | jq -r '.keys[].key')" \
+    "$(lines "${all[@]}")"
+is '... a directory is no prefix' "$(list dir=l/a | jq -r '.keys[].key')" \
+    "$(lines l/a/1 l/a/2)"
+is 'prefix= is one' "$(list prefix=l/a | jq -r '.keys[].key')" \
+    "$(lines l/a.x l/a/1 l/a/2 l/ax)"
+is 'delimiter=/ lists one level, directories apart' \
+    "$(list 'dir=l&delimiter=/' | jq -c '[[.keys[].key], .directories]')" \
+    '[["l/a.x","l/ax","l/b"],["l/a","l/c"]]'
+is 'no values unless asked' "$(list dir=l | jq '[.keys[] | has("value")] | any')" false
+is 'values=1' "$(list 'dir=l&values=1' | jq -r '.keys[0].value')" v-l/a.x
+is 'a key in a listing' \
+    "$(list prefix=l/b | jq -c '.keys[0] | [.size, .version, .mod_revision == .create_revision]')" \
+    '[5,1,true]'
+is 'the whole listing is one snapshot' "$(list dir=l | jq .revision)" "$(revision)"
+
+paged=() after='' pages=0
+while pages=$((pages + 1)) && [ "$pages" -lt 10 ]; do
+    list "dir=l&limit=2&after=$after" >"$work/page"
+    mapfile -t -O "${#paged[@]}" paged < <(jq -r '.keys[].key' "$work/page")
+    [ "$(jq .more "$work/page")" = true ] || break
+    after=$(jq -r .next "$work/page")
+done
+is 'pages of two give each key once' "$(lines "${paged[@]}")" "$(lines "${all[@]}")"
+is '... in as many pages as it takes' "$pages" 3
+is 'with a delimiter, too' \
+    "$(list 'dir=l&delimiter=/&limit=2' | jq -c '[.keys[].key, .directories[], .more]')" \
+    '["l/a.x","l/a",true]'
+is 'an absent directory: 404' "$(http GET '/v1/keys?dir=none')" 404
+is 'a key as directory: 409' "$(http GET '/v1/keys?dir=lz') $(error_code)" '409 not_a_directory'
+for query in limit=0 limit=x limit=99999999 delimiter=: values=perhaps nonsense=1 dir=a//b; do
+    is "?$query: 400" "$(http GET "/v1/keys?$query")" 400
+done
+
+# -- What is not there, and what nobody may send --
+
+is 'an unknown path: 404' "$(http GET /v2/keys)" 404
+like '... as JSON' "$(header content-type)" '^application/json'
+is 'an unknown method: 405' "$(http PATCH /v1/keys/k -d x)" 405
+is '... with Allow' "$(header allow)" 'GET, HEAD, PUT, POST, DELETE'
+is 'an unknown parameter: 400' "$(http PUT '/v1/keys/k?tll=5s' -d x) $(error_code)" \
+    '400 invalid_parameter'
+is 'a foreign Host: refused' "$(http GET /v1/keys/k -H 'Host: evil.example')" 403
+is 'a foreign Origin: refused' \
+    "$(http PUT /v1/keys/k -d x -H 'Origin: http://evil.example')" 403
+is '... and nothing changed' "$(get k)" v
+
+# -- Watching over it --
+
+is '/healthz' "$(http GET /healthz) $(body)" '200 ok'
+is '/readyz' "$(http GET /readyz)" 200
+is '/metrics' "$(http GET /metrics)" 200
+is '... has the revision' "$(sed -n 's/^kvfs_revision //p' "$work/body")" "$(revision)"
+is '... and is well formed' "$(http GET /metrics >/dev/null
+    grep -vcE '^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[^}]*\})? [0-9.e+-]+)$' "$work/body")" 0
+is '/v1/status counts the keys' "$(curl -sS "$url/v1/status" | jq .keys)" \
+    "$(list limit=10000 | jq '.keys | length')"
+
+# -- Connections --
+
+is 'one connection serves many requests' \
+    "$(curl -sS -w '%{num_connects}\n' -o /dev/null "$url/healthz" -o /dev/null "$url/v1/keys/k" \
+        -o /dev/null "$url/v1/keys/none" -o /dev/null "$url/healthz" | xargs)" '1 0 0 0'
+is 'the Unix socket serves the same' \
+    "$(curl -sS --unix-socket "$sock" http://localhost/v1/keys/k)" v
+is '... for writes, too' \
+    "$(curl -sS -o /dev/null -w '%{http_code}' --unix-socket "$sock" -X PUT -d s \
+        http://localhost/v1/keys/by-socket) $(get by-socket)" '201 s'
+
+# Watches hold no thread: many of them, and the daemon still answers.
+threads=$(grep Threads "/proc/$daemon/status")
+for ((i = 0; i < 100; i++)); do
+    printf 'url = "%s/v1/watch?dir=l"\noutput = "%s/watch.%d"\n' "$url" "$work" "$i"
+done >"$work/watches"
+curl -sS -N --parallel --parallel-immediate --parallel-max 100 -K "$work/watches" &
+watches=$!
+started_pids+=("$watches")
+hundred_watch()
+{
+    [ "$(curl -sS "$url/v1/status" | jq .http.watches)" = 100 ]
+}
+ok '100 watches are open' wait_for hundred_watch
+is '... and no thread more' "$(grep Threads "/proc/$daemon/status")" "$threads"
+put l/told 1 >/dev/null
+all_told()
+{
+    [ "$(grep -l '"key":"l/told"' "$work"/watch.* | wc -l)" = 100 ]
+}
+ok '... and all are told of a change' wait_for all_told
+stop_daemon 'it stops cleanly with watches open'
+ok '... which ends them' wait_pid "$watches"
+
+finish
