@@ -1,0 +1,169 @@
+/* GET /v1/keys: listings, sorted by byte order, in pages, each one snapshot. */
+#include "base/json.h"
+#include "httpd/field.h"
+#include "httpd/reply.h"
+#include "httpd/route.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define LIMIT_DEFAULT 1000
+#define LIMIT_MAX 10000
+/* Values in one page; past it the page ends and `more` says so. */
+#define PAGE_BYTES (16 << 20)
+
+static void set_bytes(struct kv_request *request, const char *name, const void **ret,
+                      size_t *ret_len)
+{
+    const struct kv_param *param = kv_uri_param(&request->uri, name);
+    *ret = param ? param->value : "";
+    *ret_len = param ? param->value_len : 0;
+}
+
+static bool parse_limit(struct kv_request *request, struct kv_list_query *query)
+{
+    const struct kv_param *param = kv_uri_param(&request->uri, "limit");
+    uint64_t limit = LIMIT_DEFAULT;
+    if (param && (kv_u64_parse(param->value, param->value_len, &limit) || limit < 1 ||
+                  limit > LIMIT_MAX)) {
+        kv_reply_invalid_param(request, "limit", "must be a number from 1 to 10000");
+        return false;
+    }
+    query->limit = (size_t)limit;
+    return true;
+}
+
+static bool parse_flags(struct kv_request *request, struct kv_list_query *query)
+{
+    const struct kv_param *delimiter = kv_uri_param(&request->uri, "delimiter");
+    const struct kv_param *values = kv_uri_param(&request->uri, "values");
+    if (delimiter && !kv_key_equal(delimiter->value, delimiter->value_len, "/", 1)) {
+        kv_reply_invalid_param(request, "delimiter", "can only be /");
+        return false;
+    }
+    if (values && kv_bool_parse(values->value, values->value_len, &query->values)) {
+        kv_reply_invalid_param(request, "values", "must be 0 or 1");
+        return false;
+    }
+    query->recursive = delimiter == NULL;
+    query->directories = !query->recursive;
+    return true;
+}
+
+/* dir may be written with the slash that directories are shown with. */
+static bool parse_dir(struct kv_request *request, struct kv_list_query *query)
+{
+    const char *dir;
+    set_bytes(request, "dir", &query->dir, &query->dir_len);
+    dir = query->dir;
+    if (query->dir_len > 1 && dir[query->dir_len - 1] == '/')
+        query->dir_len--;
+    if (query->dir_len == 0 || kv_key_check(dir, query->dir_len) == KV_KEY_VALID)
+        return true;
+    kv_reply_invalid_key(request, dir, query->dir_len);
+    return false;
+}
+
+/* With a delimiter, a prefix such as "a/b/c" asks for children of a/b: list there.
+ * True: the directory came out of the prefix, so its absence is an empty listing. */
+static bool narrow_to_prefix(struct kv_list_query *query)
+{
+    if (query->recursive || query->prefix_len == 0)
+        return false;
+    const char *slash = memrchr(query->prefix, '/', query->prefix_len);
+    size_t len = slash ? (size_t)(slash - (const char *)query->prefix) : 0;
+    if (len == 0 || kv_key_check(query->prefix, len) != KV_KEY_VALID ||
+        !kv_key_is_below(query->prefix, len, query->dir, query->dir_len))
+        return false;
+    query->dir = query->prefix;
+    query->dir_len = len;
+    return true;
+}
+
+static void add_key(struct kv_buf *json, const struct kv_record *record)
+{
+    const struct kv_meta *meta = &record->meta;
+    kv_buf_addc(json, '{');
+    kv_json_bytes(json, "key", record->key, record->key_len);
+    kv_buf_addf(json,
+                ",\"size\":%" PRIu64 ",\"version\":%" PRIu64
+                ",\"create_revision\":%" PRIu64 ",\"mod_revision\":%" PRIu64
+                ",\"mtime\":",
+                meta->size, meta->version, meta->create_revision, meta->mod_revision);
+    kv_json_time(json, meta->mtime_ns);
+    if (meta->expiry_ns) {
+        kv_buf_adds(json, ",\"expires\":");
+        kv_json_time(json, meta->expiry_ns);
+    }
+    if (kv_record_is_link(record))
+        kv_buf_adds(json, ",\"type\":\"symlink\"");
+    if (!record->bare) {
+        kv_buf_addc(json, ',');
+        kv_json_bytes(json, "value", record->value, meta->size);
+    }
+    kv_buf_addc(json, '}');
+}
+
+/* Directory names that are not UTF-8 are lossy here; each also stands in its keys. */
+static void add_directories(struct kv_buf *json, const struct kv_list *list)
+{
+    const char *comma = "";
+    kv_buf_adds(json, "],\"directories\":[");
+    for (size_t i = 0; i < list->count; i++) {
+        const struct kv_record *record = list->records[i];
+        if (!kv_record_is_dir(record))
+            continue;
+        kv_buf_adds(json, comma);
+        kv_json_string(json, record->key, record->key_len);
+        comma = ",";
+    }
+}
+
+static void reply_list(struct kv_request *request, const struct kv_list *list,
+                       bool directories)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf json = {0};
+    const char *comma = "";
+    kv_buf_addf(&json, "{\"revision\":%" PRIu64 ",\"keys\":[", list->revision);
+    for (size_t i = 0; i < list->count; i++) {
+        if (kv_record_is_dir(list->records[i]))
+            continue;
+        kv_buf_adds(&json, comma);
+        add_key(&json, list->records[i]);
+        comma = ",";
+    }
+    if (directories)
+        add_directories(&json, list);
+    kv_buf_addf(&json, "],\"more\":%s", list->more ? "true" : "false");
+    if (list->more && list->count > 0) {
+        const struct kv_record *last = list->records[list->count - 1];
+        kv_buf_addc(&json, ',');
+        kv_json_bytes(&json, "next", last->key, last->key_len);
+    }
+    kv_buf_adds(&json, "}\n");
+    kv_reply_buf(request, 200, "application/json", &json);
+    kv_reply_header_u64(request, "X-Kv-Revision", list->revision);
+}
+
+void kv_list_get(struct kv_request *request)
+{
+    struct kv_list_query query = {.max_bytes = PAGE_BYTES};
+    struct kv_list list = {0};
+    if (!parse_dir(request, &query) || !parse_limit(request, &query) ||
+        !parse_flags(request, &query))
+        return;
+    set_bytes(request, "prefix", &query.prefix, &query.prefix_len);
+    set_bytes(request, "after", &query.after, &query.after_len);
+    bool narrowed = narrow_to_prefix(&query);
+    int err = kv_store_list(request->http->store, &query, &list);
+    if (narrowed && (err == -ENOENT || err == -ENOTDIR)) {
+        list.revision = kv_store_revision(request->http->store);
+        err = 0;
+    }
+    if (err)
+        kv_reply_errno(request, err, query.dir, query.dir_len);
+    else
+        reply_list(request, &list, query.directories);
+    kv_list_done(&list);
+}

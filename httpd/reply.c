@@ -1,0 +1,160 @@
+/* Answers: every status, error code and header of the native API is made here. */
+#include "httpd/reply.h"
+
+#include "base/json.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define JSON "application/json"
+
+void kv_reply(struct kv_request *request, unsigned status,
+              struct MHD_Response *response)
+{
+    assert(!request->response);
+    request->status = status;
+    request->response = response;
+}
+
+static char nothing[1];
+
+void kv_reply_empty(struct kv_request *request, unsigned status)
+{
+    kv_reply(request, status,
+             MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT));
+}
+
+void kv_reply_buf(struct kv_request *request, unsigned status, const char *content_type,
+                  struct kv_buf *buf)
+{
+    size_t len;
+    char *data = kv_buf_steal(buf, &len);
+    if (!data) {
+        kv_reply(request, 503, NULL);
+        return;
+    }
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
+    if (!response)
+        free(data);
+    kv_reply(request, status, response);
+    kv_reply_header(request, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+}
+
+void kv_reply_header(struct kv_request *request, const char *name, const char *value)
+{
+    if (request->response &&
+        MHD_add_response_header(request->response, name, value) != MHD_YES) {
+        /* Half an answer may be worse than none: no memory. */
+        MHD_destroy_response(request->response);
+        request->response = NULL;
+    }
+}
+
+void kv_reply_header_u64(struct kv_request *request, const char *name, uint64_t number)
+{
+    char text[24];
+    (void)snprintf(text, sizeof(text), "%" PRIu64, number);
+    kv_reply_header(request, name, text);
+}
+
+void kv_reply_etag(struct kv_request *request, uint64_t revision)
+{
+    char text[24];
+    (void)snprintf(text, sizeof(text), "\"%" PRIu64 "\"", revision);
+    kv_reply_header(request, MHD_HTTP_HEADER_ETAG, text);
+}
+
+void kv_reply_error(struct kv_request *request, unsigned status, const char *code,
+                    const void *key, size_t key_len, const char *format, ...)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf message = {0}, json = {0};
+    va_list args;
+    va_start(args, format);
+    kv_buf_vaddf(&message, format, args);
+    va_end(args);
+    kv_buf_addf(&json, "{\"error\":{\"code\":\"%s\",\"message\":", code);
+    kv_json_string(&json, message.data, message.len);
+    if (key) {
+        kv_buf_addc(&json, ',');
+        kv_json_bytes(&json, "key", key, key_len);
+    }
+    kv_buf_adds(&json, "}}\n");
+    if (message.failed)
+        json.failed = true;
+    kv_reply_buf(request, status, JSON, &json);
+}
+
+void kv_reply_invalid_key(struct kv_request *request, const void *key, size_t key_len)
+{
+    kv_reply_error(request, 400, "invalid_key", key, key_len, "%s",
+                   kv_key_rule_text(kv_key_check(key, key_len)));
+}
+
+void kv_reply_invalid_param(struct kv_request *request, const char *name,
+                            const char *rule)
+{
+    kv_reply_error(request, 400, "invalid_parameter", NULL, 0, "%s: %s", name, rule);
+}
+
+void kv_reply_compacted(struct kv_request *request, uint64_t oldest)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf json = {0};
+    kv_buf_addf(
+        &json,
+        "{\"error\":{\"code\":\"compacted\",\"message\":\"events before revision "
+        "%" PRIu64 " are gone: list the keys, then watch from the revision of "
+        "that listing\",\"oldest_revision\":%" PRIu64 "}}\n",
+        oldest, oldest);
+    kv_reply_buf(request, 410, JSON, &json);
+}
+
+static const struct {
+    int error;
+    unsigned status;
+    const char *code, *message;
+} table[] = {
+    {-ENOENT, 404, "not_found", "there is no such key"},
+    {-EISDIR, 409, "is_a_directory", "the key is a directory"},
+    {-ENOTDIR, 409, "not_a_directory", "a part of the path is a key, not a directory"},
+    {-ENOTEMPTY, 409, "not_empty", "the directory holds keys"},
+    {-EEXIST, 409, "exists", "the key exists"},
+    {-ECANCELED, 412, "precondition_failed",
+     "the key is not in the state the request asks for"},
+    {-EFBIG, 413, "too_large", "the value is larger than the store allows"},
+    {-E2BIG, 413, "too_large", "the transaction has too many operations"},
+    {-ENOSPC, 507, "no_space", "the store is full"},
+    {-EROFS, 503, "read_only", "the store is read-only after a disk error"},
+    {-ESHUTDOWN, 503, "stopping", "the daemon is stopping"},
+    {-ENOMEM, 503, "no_memory", "the daemon is out of memory"},
+    {-EAGAIN, 503, "busy",
+     "the daemon holds as many request bodies as it may; try again"},
+};
+
+void kv_reply_errno(struct kv_request *request, int error, const void *key,
+                    size_t key_len)
+{
+    if (error == -EINVAL || error == -ENAMETOOLONG) {
+        enum kv_key_rule rule = key ? kv_key_check(key, key_len) : KV_KEY_VALID;
+        kv_reply_error(request, 400, "invalid_key", key, key_len, "%s",
+                       rule != KV_KEY_VALID
+                           ? kv_key_rule_text(rule)
+                           : "the operation cannot be done on that key");
+        return;
+    }
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        if (table[i].error == error) {
+            kv_reply_error(request, table[i].status, table[i].code, key, key_len, "%s",
+                           table[i].message);
+            if (table[i].status == 503)
+                kv_reply_header(request, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+            return;
+        }
+    }
+    kv_error("cannot serve '%.*s': %s", (int)key_len, key ? (const char *)key : "",
+             kv_strerror(error));
+    kv_reply_error(request, 500, "internal", key, key_len, "%s", kv_strerror(error));
+}

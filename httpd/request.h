@@ -1,0 +1,165 @@
+#ifndef KV_HTTPD_REQUEST_H
+#define KV_HTTPD_REQUEST_H
+
+/* What the parts of the front-end share: the server, a connection, a request.
+ *
+ * A request lives inside its connection and is touched by one thread at a time: the
+ * library's thread that serves the connection, or, while the connection is suspended,
+ * the one thread that will resume it (the committer for a write, the hub for a watch).
+ *
+ * A handler (route.h) is called when the request and its body are complete. It either
+ * prepares an answer (reply.h), or goes to sleep with kv_request_submit and names the
+ * function that is called when the commit is done. */
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "httpd/gate.h"
+#include "httpd/server.h"
+#include "httpd/uri.h"
+#include "store/store.h"
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+struct kv_conns;
+struct kv_hub;
+struct kv_route;
+struct kv_watcher;
+
+/* How many requests sleep, and whether new ones may: what stopping waits for. */
+struct kv_drain {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool closed;         /* lock */
+    unsigned sleeping;   /* lock: suspended, somebody will resume it */
+    unsigned unanswered; /* lock: resumed or suspended, and not answered yet */
+};
+
+struct kv_http_counters {
+    atomic_ulong responses[6]; /* by first digit of the status; [0] unused */
+    atomic_ulong refused;      /* by the gate */
+    atomic_ulong timeouts;     /* connections cut by a deadline */
+    atomic_ulong events_sent;
+};
+
+struct kv_http {
+    struct kv_store *store;
+    const char *const *allowed_hosts;
+    const char *version;
+    uint64_t max_body_bytes;
+    uint64_t max_body_memory; /* of all requests together */
+    int64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns;
+    void (*more_metrics)(void *ctx, struct kv_buf *out);
+    void (*more_status)(void *ctx, struct kv_buf *out);
+    void *more_ctx;
+    int64_t start_ns; /* monotonic */
+
+    struct kv_conns *conns;
+    struct kv_hub *hub;
+    struct kv_drain drain;
+    struct kv_http_counters counters;
+    atomic_ullong body_memory; /* bytes of bodies held now */
+};
+
+enum kv_method {
+    KV_GET = 1 << 0,
+    KV_HEAD = 1 << 1,
+    KV_PUT = 1 << 2,
+    KV_POST = 1 << 3,
+    KV_DELETE = 1 << 4,
+    KV_OTHER_METHOD = 1 << 5,
+};
+
+enum kv_stage {
+    KV_STAGE_LINE,   /* the request line was seen */
+    KV_STAGE_BODY,   /* the headers were accepted, the body is coming */
+    KV_STAGE_ASLEEP, /* suspended, or resumed and not called yet */
+    KV_STAGE_ANSWERED,
+};
+
+struct kv_request {
+    struct kv_http *http;
+    struct MHD_Connection *connection;
+    enum kv_stage stage;
+    enum kv_method method;
+    struct kv_headers headers;
+    struct kv_uri uri;
+    const char *target_end; /* where the raw target ended in the library's buffer */
+    struct kv_buf target;   /* the raw target; uri points into it */
+    const struct kv_route *route;
+    const char *rest; /* of the path, behind the route's */
+    size_t rest_len;
+    struct kv_buf body;
+    uint64_t charged;      /* bytes added to http->body_memory */
+    uint64_t received;     /* bytes of the body so far */
+    int64_t body_start_ns; /* monotonic */
+    bool discard; /* the answer is prepared; the rest of the body does not matter */
+
+    /* The answer, prepared. */
+    unsigned status;
+    struct MHD_Response *response;
+    bool borrowed; /* the response belongs to record, which is held until it is sent off
+                    */
+    struct kv_record *record;
+
+    /* While asleep. */
+    bool entered; /* counted in http->drain */
+    void (*resume)(struct kv_request *request);
+
+    /* What a commit gave. */
+    int error;
+    uint64_t revision, mod_revision, version, size;
+    int64_t expiry_ns;
+    bool created;
+    bool several_tags; /* If-Match with a list: a failed compare is tried again */
+
+    struct kv_watcher *watcher;
+};
+
+struct kv_conn {
+    struct kv_list_node node;   /* conns->lock */
+    struct kv_list_node bucket; /* conns->lock */
+    unsigned char address[16];
+    bool local; /* Unix socket */
+    bool loopback;
+    bool crowded; /* one too many: answered with 503 */
+    int fd;
+    atomic_llong deadline_ns; /* monotonic; 0: none */
+    char host[64];            /* the Host value that was accepted last */
+    size_t host_len;
+    struct kv_request request;
+};
+
+static inline struct kv_conn *kv_request_conn(struct kv_request *request)
+{
+    return KV_CONTAINER_OF(request, struct kv_conn, request);
+}
+
+/* Put the connection to sleep, to be woken by kv_request_wake: resume is then called on
+ * the connection's thread. false: the server is stopping; the request is left as it
+ * was. The connection's thread only. */
+bool kv_request_sleep(struct kv_request *request,
+                      void (*resume)(struct kv_request *request));
+
+/* Wake it: exactly once for each sleep, by any thread, under no lock. The request is
+ * not the caller's any more afterwards. */
+void kv_request_wake(struct kv_request *request);
+
+/* Go to sleep, submit, and call resume with the result in error, revision, ... When the
+ * server is stopping, answers 503 and frees the transaction. The transaction's done
+ * and ctx are set here. */
+void kv_request_submit(struct kv_request *request, struct kv_txn *txn,
+                       void (*resume)(struct kv_request *request));
+
+/* Back to an empty request; frees what it held. */
+void kv_request_reset(struct kv_request *request);
+
+int kv_drain_init(struct kv_drain *drain);
+void kv_drain_done(struct kv_drain *drain);
+/* From now on nobody goes to sleep. */
+void kv_drain_close(struct kv_drain *drain);
+bool kv_drain_is_closed(struct kv_drain *drain);
+/* Wait until nobody sleeps, and then until all are answered or timeout_ns is over. */
+void kv_drain_wait(struct kv_drain *drain, int64_t timeout_ns);
+
+#endif

@@ -1,0 +1,40 @@
+#ifndef KV_HTTPD_ROUTE_H
+#define KV_HTTPD_ROUTE_H
+
+/* The route table. A route is a path, the methods it answers, the query parameters it
+ * knows, and a handler. A dialect is a table of its own that is added in route.c.
+ *
+ * Paths are compared after decoding. One that ends in '/' stands for all below it, and
+ * the rest of the path is request->rest. */
+
+#include "httpd/request.h"
+
+enum kv_route_flags {
+    KV_ROUTE_BODY = 1 << 0,       /* the handler wants request->body */
+    KV_ROUTE_ANY_PARAMS = 1 << 1, /* the handler looks at the parameters itself */
+};
+
+typedef void kv_handler_fn(struct kv_request *request);
+
+struct kv_route {
+    const char *path;
+    unsigned methods; /* enum kv_method */
+    unsigned flags;
+    const char *const *params; /* NULL-terminated; NULL: none */
+    kv_handler_fn *handler;
+};
+
+/* Find the route of request->uri and method and set route and rest. When there is none,
+ * prepares 404 not_found, 405 method_not_allowed with Allow, or 400
+ * invalid_parameter for a parameter that it does not know, and returns false. */
+bool kv_route_find(struct kv_request *request);
+
+/* The handlers. keys.c: */
+kv_handler_fn kv_keys_get, kv_keys_put, kv_keys_post, kv_keys_delete;
+/* list.c, watch.c: */
+kv_handler_fn kv_list_get, kv_watch_get;
+/* admin.c: */
+kv_handler_fn kv_admin_root, kv_admin_health, kv_admin_ready, kv_admin_metrics,
+    kv_admin_status;
+
+#endif

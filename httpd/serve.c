@@ -1,0 +1,230 @@
+/* The life of a request, as the library's callbacks see it: target, headers (begin),
+ * pieces of the body, end of the body, and again after each sleep; then completed. All
+ * calls for one connection come from one thread, and none while it is suspended. */
+#include "httpd/serve.h"
+
+#include "base/clock.h"
+#include "httpd/conn.h"
+#include "httpd/gate.h"
+#include "httpd/reply.h"
+#include "httpd/route.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+/* A body may take the body timeout, and longer as long as it comes at this rate. */
+#define BODY_BYTES_PER_S (64 * 1024)
+/* So much of a body that is refused is read and dropped before the answer, because a
+ * client that is still sending when the connection is closed may never see the
+ * answer. One that asked first (Expect: 100-continue) is answered at once. */
+#define DISCARD_BYTES (UINT64_C(64) << 20)
+
+static enum MHD_Result send_answer(struct kv_request *request)
+{
+    if (!request->response)
+        return MHD_NO; /* out of memory: all that is left is to close */
+    enum MHD_Result result =
+        MHD_queue_response(request->connection, request->status, request->response);
+    if (!request->borrowed)
+        MHD_destroy_response(request->response);
+    request->response = NULL;
+    kv_record_unref(request->record);
+    request->record = NULL;
+    request->stage = KV_STAGE_ANSWERED;
+    atomic_fetch_add_explicit(
+        &request->http->counters.responses[request->status / 100 % 6], 1,
+        memory_order_relaxed);
+    kv_conn_deadline(kv_request_conn(request), 0);
+    return result;
+}
+
+static enum kv_method method_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum kv_method method;
+    } methods[] = {{"GET", KV_GET},
+                   {"PUT", KV_PUT},
+                   {"DELETE", KV_DELETE},
+                   {"POST", KV_POST},
+                   {"HEAD", KV_HEAD}};
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
+        if (strcmp(name, methods[i].name) == 0)
+            return methods[i].method;
+    return KV_OTHER_METHOD;
+}
+
+/* Make the body's buffer as large as announced, so that it is not copied while it
+ * grows; but not on the word of a stranger for very large ones. */
+static void reserve_body(struct kv_request *request)
+{
+    uint64_t len = request->headers.content_length;
+    if (len > 0)
+        (void)kv_buf_reserve(&request->body, len < (1 << 20) ? (size_t)len : 1 << 20);
+}
+
+static void reply_too_large(struct kv_request *request)
+{
+    kv_reply_error(request, 413, "too_large", NULL, 0,
+                   "the request body is larger than %" PRIu64 " bytes",
+                   request->http->max_body_bytes);
+}
+
+/* A body that no handler asked for, and too long to be read for nothing. */
+static enum MHD_Result refuse_body(struct kv_request *request)
+{
+    if (!request->response)
+        kv_reply_error(request, 413, "too_large", NULL, 0,
+                       "this request takes no body, least of all such a long one");
+    return send_answer(request);
+}
+
+/* The headers are there. An answer given at this moment closes the connection, because
+ * the library then does not look for the body's end; so answers wait for it, unless the
+ * client waits for the answer or there is more to come than is worth reading. */
+static enum MHD_Result begin(struct kv_request *request, const char *version,
+                             const char *method)
+{
+    const struct kv_headers *headers = &request->headers;
+    uint64_t max = request->http->max_body_bytes;
+    request->method = method_of(method);
+    request->stage = KV_STAGE_BODY;
+    if (!kv_gate_check(request, version, method))
+        return send_answer(request);
+    bool found = kv_route_find(request);
+    if (!headers->chunked && headers->content_length == 0)
+        return MHD_YES;
+    request->body_start_ns = kv_clock_monotonic_ns();
+    kv_conn_deadline(kv_request_conn(request), request->http->body_timeout_ns);
+    request->discard = !found || !(request->route->flags & KV_ROUTE_BODY);
+    if (!request->discard && headers->content_length > max) {
+        reply_too_large(request);
+        request->discard = true;
+    }
+    if (!request->discard)
+        reserve_body(request);
+    else if (headers->content_length > DISCARD_BYTES)
+        return refuse_body(request);
+    else if (request->response && headers->expect.text)
+        return send_answer(request);
+    return MHD_YES;
+}
+
+/* The body is not wanted (any more), and the answer prepared. */
+static void drop_body(struct kv_request *request)
+{
+    request->discard = true;
+    kv_buf_done(&request->body);
+    atomic_fetch_sub(&request->http->body_memory, request->charged);
+    request->charged = 0;
+}
+
+/* Until when the rest of the body must have come, going by what has come so far. */
+static void extend_deadline(struct kv_request *request)
+{
+    int64_t elapsed_ns = kv_clock_monotonic_ns() - request->body_start_ns;
+    int64_t earned_ns =
+        (int64_t)(request->received * (uint64_t)KV_NS_PER_S / BODY_BYTES_PER_S);
+    kv_conn_deadline(kv_request_conn(request), request->http->body_timeout_ns +
+                                                   earned_ns - elapsed_ns +
+                                                   KV_NS_PER_S);
+}
+
+static enum MHD_Result take_body(struct kv_request *request, const char *data,
+                                 size_t len)
+{
+    struct kv_http *http = request->http;
+    request->received += len;
+    extend_deadline(request);
+    if (request->discard)
+        return request->received > http->max_body_bytes + DISCARD_BYTES ? MHD_NO
+                                                                        : MHD_YES;
+    if (request->received > http->max_body_bytes) {
+        reply_too_large(request);
+        drop_body(request);
+        return MHD_YES;
+    }
+    request->charged += len;
+    uint64_t total = atomic_fetch_add(&http->body_memory, len) + len;
+    kv_buf_add(&request->body, data, len);
+    if (total > http->max_body_memory || kv_buf_error(&request->body)) {
+        kv_reply_errno(request, total > http->max_body_memory ? -EAGAIN : -ENOMEM, NULL,
+                       0);
+        drop_body(request);
+    }
+    return MHD_YES;
+}
+
+/* The handler ran, or was resumed: send what it prepared, unless it went to sleep. */
+static enum MHD_Result after_handler(struct kv_request *request)
+{
+    return request->stage == KV_STAGE_ASLEEP ? MHD_YES : send_answer(request);
+}
+
+enum MHD_Result kv_serve_request(void *cls, struct MHD_Connection *connection,
+                                 const char *url, const char *method,
+                                 const char *version, const char *upload_data,
+                                 size_t *upload_size, void **context)
+{
+    struct kv_conn *conn = *context;
+    (void)cls;
+    (void)connection;
+    (void)url;
+    if (!conn)
+        return MHD_NO; /* there was no memory for it */
+    struct kv_request *request = &conn->request;
+    switch (request->stage) {
+    case KV_STAGE_LINE:
+        return begin(request, version, method);
+    case KV_STAGE_BODY:
+        if (*upload_size > 0) {
+            size_t len = *upload_size;
+            *upload_size = 0;
+            return take_body(request, upload_data, len);
+        }
+        kv_conn_deadline(conn, 0);
+        if (!request->response)
+            request->route->handler(request);
+        return after_handler(request);
+    case KV_STAGE_ASLEEP:
+        request->stage = KV_STAGE_BODY;
+        request->resume(request);
+        return after_handler(request);
+    case KV_STAGE_ANSWERED:
+        break;
+    }
+    return MHD_YES;
+}
+
+/* The request line is there, raw. What is returned becomes the request's context. */
+void *kv_serve_target(void *cls, const char *target, struct MHD_Connection *connection)
+{
+    (void)cls;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct kv_conn *conn = info ? info->socket_context : NULL;
+    if (!conn || !target)
+        return NULL;
+    struct kv_request *request = &conn->request;
+    size_t len = strlen(target);
+    kv_buf_add(&request->target, target, len);
+    request->target_end = target + len;
+    request->stage = KV_STAGE_LINE;
+    kv_conn_deadline(conn, request->http->header_timeout_ns);
+    return request->target.failed ? NULL : conn;
+}
+
+void kv_serve_completed(void *cls, struct MHD_Connection *connection, void **context,
+                        enum MHD_RequestTerminationCode code)
+{
+    struct kv_conn *conn = *context;
+    (void)cls;
+    (void)connection;
+    (void)code;
+    if (!conn)
+        return;
+    const struct kv_http *http = conn->request.http;
+    kv_request_reset(&conn->request);
+    kv_conn_deadline(conn, http->idle_timeout_ns + http->header_timeout_ns);
+}

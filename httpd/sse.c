@@ -1,0 +1,88 @@
+/* Frames of the change stream. JSON never holds a raw line end, so one data line will
+ * do. */
+#include "httpd/sse.h"
+
+#include "base/json.h"
+#include "httpd/field.h"
+
+#include <inttypes.h>
+
+bool kv_filter_matches(const struct kv_filter *filter, const struct kv_event *event)
+{
+    switch (filter->kind) {
+    case KV_FILTER_KEY:
+        return kv_event_is_about(event, filter->text, filter->len);
+    case KV_FILTER_DIR:
+        return kv_event_is_in(event, filter->text, filter->len);
+    case KV_FILTER_PREFIX:
+        break;
+    }
+    return kv_event_has_prefix(event, filter->text, filter->len);
+}
+
+void kv_sse_id(struct kv_buf *out, const struct kv_position *position)
+{
+    kv_buf_addf(out, "id: %" PRIu64, position->cursor.revision);
+    if (!position->whole)
+        kv_buf_addf(out, ".%" PRIu32, position->cursor.index);
+    kv_buf_addc(out, '\n');
+}
+
+/* Whether the event carries a value of its own. A record of one that does not may be
+ * bare, or hold what was before. */
+static bool has_value(const struct kv_event *event)
+{
+    return event->type == KV_EVENT_PUT && !event->record->bare;
+}
+
+static void add_value(struct kv_buf *out, const struct kv_record *record)
+{
+    if (record->meta.size > KV_SSE_VALUE_MAX) {
+        kv_buf_adds(out, ",\"omitted\":true");
+        return;
+    }
+    kv_buf_addc(out, ',');
+    kv_json_bytes(out, "value", record->value, record->meta.size);
+}
+
+static void add_data(struct kv_buf *out, const struct kv_event *event, bool values)
+{
+    const struct kv_record *record = event->record;
+    kv_buf_addf(out, "{\"type\":\"%s\",", kv_event_type_name(event->type));
+    kv_json_bytes(out, "key", record->key, record->key_len);
+    if (event->from) {
+        kv_buf_addc(out, ',');
+        kv_json_bytes(out, "from", event->from, event->from_len);
+    }
+    kv_buf_addf(out, ",\"revision\":%" PRIu64 ",\"version\":%" PRIu64, event->revision,
+                record->meta.version);
+    if (event->type == KV_EVENT_PUT)
+        kv_buf_addf(out, ",\"created\":%s", event->created ? "true" : "false");
+    if (event->type == KV_EVENT_RENAME && kv_record_is_dir(record))
+        kv_buf_adds(out, ",\"directory\":true");
+    if (event->implied)
+        kv_buf_adds(out, ",\"implied\":true");
+    kv_buf_addf(out, ",\"origin\":\"%s\",\"time\":", kv_origin_name(event->origin));
+    kv_json_time(out, event->time_ns);
+    if (record->meta.expiry_ns && event->type != KV_EVENT_DELETE) {
+        kv_buf_adds(out, ",\"expires\":");
+        kv_json_time(out, record->meta.expiry_ns);
+    }
+    if (!kv_record_is_dir(record))
+        kv_buf_addf(out, ",\"size\":%" PRIu64, record->meta.size);
+    if (values && has_value(event))
+        add_value(out, record);
+    kv_buf_addc(out, '}');
+}
+
+void kv_sse_event(struct kv_buf *out, const struct kv_event *event, bool values)
+{
+    struct kv_position position = {
+        .cursor = {.revision = event->revision, .index = event->index},
+        .whole = event->last,
+    };
+    kv_sse_id(out, &position);
+    kv_buf_addf(out, "event: %s\ndata: ", kv_event_type_name(event->type));
+    add_data(out, event, values);
+    kv_buf_adds(out, "\n\n");
+}

@@ -1,0 +1,40 @@
+#ifndef KV_HTTPD_SSE_H
+#define KV_HTTPD_SSE_H
+
+/* Events as Server-Sent Events (HTML Living Standard, section 9.2.5) and what a stream
+ * is asked for: a filter and a position. Pure functions. Any thread. */
+
+#include "base/buf.h"
+#include "store/event.h"
+#include "store/feed.h"
+
+/* A value longer than this is left out of the frame, with "omitted":true; GET has it.
+ */
+#define KV_SSE_VALUE_MAX (1 << 20)
+
+enum kv_filter_kind { KV_FILTER_KEY, KV_FILTER_DIR, KV_FILTER_PREFIX };
+
+/* Which events a watcher wants; an empty directory or prefix is everything. The
+ * bytes are the owner's. */
+struct kv_filter {
+    enum kv_filter_kind kind;
+    const char *text;
+    size_t len;
+};
+
+bool kv_filter_matches(const struct kv_filter *filter, const struct kv_event *event);
+
+/* Where in the feed a stream stands: behind an event, which was the last of its
+ * revision or not. As an id it is "REV" or "REV.INDEX". */
+struct kv_position {
+    struct kv_cursor cursor;
+    bool whole; /* nothing of the revision comes behind it */
+};
+
+/* Append "id: ...\n". */
+void kv_sse_id(struct kv_buf *out, const struct kv_position *position);
+
+/* Append the frame of an event: id, event, data with one line of JSON, empty line. */
+void kv_sse_event(struct kv_buf *out, const struct kv_event *event, bool values);
+
+#endif
