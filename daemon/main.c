@@ -1,0 +1,303 @@
+/* kvfsd: put the store, the mount and the HTTP server together, wait, and take them
+ * apart in the opposite order, so that each is stopped while what it stands on still
+ * runs. */
+#include "config.h"
+#include "quit.h"
+#include "supervisor.h"
+#include "version.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "fuse/session.h"
+#include "httpd/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { EXIT_STARTED = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct daemon {
+    struct kv_config config;
+    struct kv_quit quit;
+    char **config_text;
+    struct kv_store *store;
+    struct kv_mount *mount;
+    struct kv_httpd *httpd;
+};
+
+/* -- What httpd tells about the mount -- */
+
+static void mount_metrics(void *ctx, struct kv_buf *out)
+{
+    struct daemon *daemon = ctx;
+    struct kv_mount_status s;
+    kv_mount_status(daemon->mount, &s);
+    const struct {
+        const char *name, *type, *help;
+        uint64_t value;
+    } samples[] = {
+        {"kvfs_mount_inodes", "gauge", "Inodes the kernel knows.", s.inodes},
+        {"kvfs_mount_open_handles", "gauge", "Open file handles.", s.open_handles},
+        {"kvfs_mount_requests_total", "counter", "Requests of the kernel.", s.requests},
+        {"kvfs_mount_notified_total", "counter", "Changes repeated for inotify.",
+         s.notified},
+        {"kvfs_mount_notify_merged_total", "counter",
+         "Changes merged into a later one of the same key.", s.notify_merged},
+        {"kvfs_mount_notify_revision", "gauge",
+         "Every change up to this revision is announced.", s.notify_revision},
+    };
+    for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
+        kv_buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", samples[i].name,
+                    samples[i].help, samples[i].name, samples[i].type, samples[i].name,
+                    (unsigned long long)samples[i].value);
+}
+
+static void mount_status(void *ctx, struct kv_buf *out)
+{
+    struct daemon *daemon = ctx;
+    struct kv_mount_status s;
+    kv_mount_status(daemon->mount, &s);
+    kv_buf_adds(out, ",\"mount\":{\"path\":");
+    kv_json_string(out, daemon->config.mount, strlen(daemon->config.mount));
+    kv_buf_addf(out,
+                ",\"inodes\":%llu,\"open_handles\":%llu,\"requests\":%llu,"
+                "\"notified\":%llu,\"notify_merged\":%llu,\"notify_revision\":%llu}",
+                (unsigned long long)s.inodes, (unsigned long long)s.open_handles,
+                (unsigned long long)s.requests, (unsigned long long)s.notified,
+                (unsigned long long)s.notify_merged,
+                (unsigned long long)s.notify_revision);
+}
+
+/* -- Start; each reports its own failure, once -- */
+
+/* Connections and the mount's files share one limit, which is low for historical
+ * reasons: take what may be had. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        kv_warning("cannot raise the limit of open files: %s", strerror(errno));
+}
+
+static int start_store(struct daemon *daemon)
+{
+    struct kv_store_config config;
+    kv_config_store(&daemon->config, &config);
+    int err = kv_store_open(&config, &daemon->store);
+    if (err == -EBUSY)
+        kv_error("data directory '%s' is in use by another kvfsd", config.path);
+    else if (err == -EPROTO)
+        kv_error("data directory '%s' was written by an unknown version of kvfs",
+                 config.path);
+    else if (err == -ENOENT)
+        kv_error("cannot make data directory '%s': its parent directory does not exist",
+                 config.path);
+    else if (err)
+        kv_error("cannot open data directory '%s': %s", config.path, kv_strerror(err));
+    return err;
+}
+
+static int start_mount(struct daemon *daemon)
+{
+    const char *path = daemon->config.mount;
+    if (!path)
+        return 0;
+    struct kv_mount_config config = {
+        .path = path,
+        .threads = (unsigned)daemon->config.mount_threads,
+        .allow_other = daemon->config.allow_other,
+        .config_text = (const char *const *)daemon->config_text,
+        .version = KV_VERSION,
+        .ended = kv_quit_unmounted,
+        .ended_ctx = &daemon->quit,
+    };
+    int err = kv_mount_start(daemon->store, &config, &daemon->mount);
+    if (err == -ENOTEMPTY || err == -ENOTDIR)
+        kv_error("mount point '%s' is not an empty directory", path);
+    else if (err == -ENOENT)
+        kv_error("mount point '%s' does not exist", path);
+    else if (err)
+        kv_error("cannot mount on '%s': %s", path, kv_strerror(err));
+    return err;
+}
+
+static int start_httpd(struct daemon *daemon)
+{
+    static const char *const nowhere[] = {NULL};
+    const struct kv_config *config = &daemon->config;
+    if (config->listen.count == 0 && !config->socket)
+        return 0;
+    struct kv_httpd_config httpd = {
+        .listen =
+            config->listen.count ? (const char *const *)config->listen.items : nowhere,
+        .socket_path = config->socket,
+        .threads = (unsigned)config->http_threads,
+        .insecure = config->insecure,
+        .allowed_hosts = (const char *const *)config->allowed_hosts.items,
+        .max_connections = (unsigned)config->max_connections,
+        .max_watches = (unsigned)config->max_watches,
+        .version = KV_VERSION,
+        .more_metrics = daemon->mount ? mount_metrics : NULL,
+        .more_status = daemon->mount ? mount_status : NULL,
+        .more_ctx = daemon,
+    };
+    return kv_httpd_start(daemon->store, &httpd, &daemon->httpd); /* logs the reason */
+}
+
+static void tell_supervisor(const char *state)
+{
+    int err = kv_supervisor_tell(state);
+    if (err)
+        kv_warning("cannot tell the service manager '%s': %s", state, kv_strerror(err));
+}
+
+static void announce(struct daemon *daemon)
+{
+    kv_info("version %s, data in '%s'", KV_VERSION, daemon->config.data);
+    if (daemon->mount)
+        kv_info("mounted on '%s'", daemon->config.mount);
+    const char *const *addresses =
+        daemon->httpd ? kv_httpd_addresses(daemon->httpd) : NULL;
+    for (; addresses && *addresses; addresses++)
+        kv_info("listening on %s", *addresses);
+    if (daemon->config.socket)
+        kv_info("listening on '%s'", daemon->config.socket);
+    kv_notice("ready");
+    tell_supervisor("READY=1");
+}
+
+static int start(struct daemon *daemon)
+{
+    daemon->config_text = kv_config_text(&daemon->config);
+    if (!daemon->config_text) {
+        kv_error("out of memory");
+        return -ENOMEM;
+    }
+    int err = start_store(daemon);
+    if (!err)
+        err = start_mount(daemon);
+    if (!err)
+        err = start_httpd(daemon);
+    if (!err)
+        announce(daemon);
+    return err;
+}
+
+/* -- Until the end -- */
+
+static int serve(struct daemon *daemon)
+{
+    for (;;) {
+        enum kv_quit_reason reason;
+        int signal_number = 0;
+        int err = kv_quit_wait(&daemon->quit, &reason, &signal_number);
+        if (err) {
+            kv_error("cannot wait for signals: %s", kv_strerror(err));
+            return err;
+        }
+        if (reason == KV_QUIT_SIGNAL) {
+            kv_info("stopping on SIG%s", sigabbrev_np(signal_number));
+            return 0;
+        }
+        if (!daemon->httpd) {
+            kv_notice("'%s' was unmounted: stopping", daemon->config.mount);
+            return 0;
+        }
+        kv_warning("'%s' was unmounted: serving HTTP only", daemon->config.mount);
+    }
+}
+
+static void stop(struct daemon *daemon)
+{
+    kv_httpd_stop(daemon->httpd);
+    kv_mount_stop(daemon->mount);
+    kv_store_close(daemon->store);
+    kv_config_text_free(daemon->config_text);
+}
+
+static int run(struct daemon *daemon)
+{
+    umask(
+        077); /* the keys' own modes say who may read; the files behind them, nobody */
+    raise_file_limit();
+    int err = kv_quit_init(&daemon->quit);
+    if (err) {
+        kv_error("cannot set up signals: %s", kv_strerror(err));
+        return EXIT_FAILED;
+    }
+    err = start(daemon);
+    if (!err) {
+        err = serve(daemon);
+        tell_supervisor("STOPPING=1");
+    }
+    kv_quit_release();
+    stop(daemon);
+    kv_quit_done(&daemon->quit);
+    return err ? EXIT_FAILED : EXIT_STARTED;
+}
+
+/* -- The command line -- */
+
+static int print(const char *text, size_t len)
+{
+    if (fwrite(text, 1, len, stdout) != len || fflush(stdout) != 0) {
+        kv_error("cannot write to stdout: %s", strerror(errno));
+        return EXIT_FAILED;
+    }
+    return EXIT_STARTED;
+}
+
+static int print_help(void)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf help = {0};
+    kv_config_help(&help);
+    if (kv_buf_error(&help)) {
+        kv_error("out of memory");
+        return EXIT_FAILED;
+    }
+    return print(help.data, help.len);
+}
+
+static bool serves_nothing(const struct kv_config *config)
+{
+    return config->listen.count == 0 && !config->socket && !config->mount;
+}
+
+static int parsed(struct daemon *daemon, int err, const struct kv_buf *error)
+{
+    const struct kv_config *config = &daemon->config;
+    if (err == -ENOMEM) {
+        kv_error("out of memory");
+        return EXIT_FAILED;
+    }
+    if (err) {
+        kv_error("%.*s", (int)error->len, error->data);
+        return EXIT_USAGE;
+    }
+    if (config->help)
+        return print_help();
+    if (config->version)
+        return print("kvfsd " KV_VERSION "\n", strlen("kvfsd " KV_VERSION "\n"));
+    if (serves_nothing(config)) {
+        kv_error("nothing to serve: give --mount, --listen or --socket");
+        return EXIT_USAGE;
+    }
+    kv_log_init("kvfsd", config->verbose ? KV_LOG_DEBUG : KV_LOG_INFO);
+    return run(daemon);
+}
+
+int main(int argc, char *argv[])
+{
+    kv_log_init("kvfsd", KV_LOG_INFO);
+    struct daemon daemon = {0};
+    KV_CLEANUP(kv_buf_done) struct kv_buf error = {0};
+    int err = kv_config_parse(&daemon.config, argc, argv, &error);
+    int status = parsed(&daemon, err, &error);
+    kv_config_done(&daemon.config);
+    return status;
+}
