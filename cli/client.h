@@ -1,0 +1,35 @@
+#ifndef KV_CLI_CLIENT_H
+#define KV_CLI_CLIENT_H
+
+/* What client.c and client_watch.c share: the HTTP side of access.h. */
+
+#include "access.h"
+#include "http.h"
+#include "jsonread.h"
+
+struct kv_client {
+    struct kv_access access;
+    struct kv_http *http;
+};
+
+static inline struct kv_client *kv_client_of(struct kv_access *access)
+{
+    return (struct kv_client *)access; /* its first member */
+}
+
+/* The JSON of a 2xx answer; otherwise what kvfsd says is wrong, or that it is not kvfsd
+ * who answered. key (may be NULL) is what the request was about. */
+int kv_client_judge(struct kv_client *client, const struct kv_http_answer *answer,
+                    const char *key, struct kv_fault *fault);
+
+/* A request without a body of which only the JSON answer matters: json points into
+ * answer. The answer is the caller's to end. */
+int kv_client_ask(struct kv_client *client, const char *target,
+                  struct kv_http_answer *answer, struct kv_span *json,
+                  struct kv_fault *fault);
+
+/* access.h's watch. */
+int kv_client_watch(struct kv_access *access, const struct kv_watcher *watcher,
+                    struct kv_fault *fault);
+
+#endif

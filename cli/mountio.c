@@ -1,0 +1,574 @@
+/* The operations of access.h with open, read, write, rename and so on: what any program
+ * does on the mount, and so what shows that any program can. Names are always relative
+ * to the descriptor of the mount's directory. */
+#include "mountio.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "store/key.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define CHUNK (256 * 1024)
+#define FUSE_MAGIC 0x65735546 /* statfs(2) */
+
+/* -- Errors, in the words of the HTTP API -- */
+
+static const struct {
+    int error;
+    enum kv_exit exit;
+    const char *message, *hint;
+} errors[] = {
+    {ENOENT, KV_EXIT_NOT_FOUND, "there is no such key", NULL},
+    {ENODATA, KV_EXIT_NOT_FOUND, "there is no such key", NULL},
+    {EISDIR, KV_EXIT_REFUSED, "the key is a directory", "'kv ls' shows what is in it"},
+    {ENOTDIR, KV_EXIT_REFUSED, "a part of the path is a key, not a directory", NULL},
+    {ENOTEMPTY, KV_EXIT_REFUSED, "the directory holds keys",
+     "'kv rm -r' removes all that is in it"},
+    {EFBIG, KV_EXIT_REFUSED, "the value is larger than the store allows", NULL},
+    {ENOSPC, KV_EXIT_REFUSED, "the store is full", NULL},
+    {EROFS, KV_EXIT_REFUSED, "the store is read-only after a disk error", NULL},
+    {ENOTCONN, KV_EXIT_AWAY, "kvfsd is gone from the mount", "start kvfsd again"},
+    {ECONNABORTED, KV_EXIT_AWAY, "kvfsd is gone from the mount", "start kvfsd again"},
+};
+
+int kv_mountio_fault(struct kv_mountio *mount, int error, const char *key,
+                     struct kv_fault *fault)
+{
+    const char *about = key && *key ? key : mount->path;
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        if (errors[i].error != error)
+            continue;
+        kv_fault_set(fault, errors[i].exit, about, "%s", errors[i].message);
+        if (errors[i].hint)
+            kv_fault_hint(fault, "%s", errors[i].hint);
+        return (int)fault->exit;
+    }
+    return kv_fault_set(fault, KV_EXIT_REFUSED, about, "%s", strerror(error));
+}
+
+/* -- Reading -- */
+
+/* A number that the mount shows as an attribute of a file; 0 when it does not. */
+static uint64_t attribute(const char *path, const char *name)
+{
+    char text[32];
+    uint64_t number;
+    ssize_t len = lgetxattr(path, name, text, sizeof(text) - 1);
+    if (len < 0)
+        return 0;
+    text[len] = '\0';
+    return kv_text_number(text, &number) ? 0 : number;
+}
+
+static void describe_stat(const struct stat *st, struct kv_entry *entry)
+{
+    entry->directory = S_ISDIR(st->st_mode);
+    entry->size = entry->directory ? 0 : (uint64_t)st->st_size;
+    entry->mtime_ns = kv_timespec_ns(st->st_mtim);
+}
+
+int kv_mountio_describe(struct kv_mountio *mount, const char *key, struct kv_entry *ret)
+{
+    struct stat st;
+    KV_CLEANUP(kv_buf_done) struct kv_buf path = {0};
+    if (fstatat(mount->root_fd, key, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    *ret = (struct kv_entry){.key = key};
+    describe_stat(&st, ret);
+    kv_buf_addf(&path, "%s/%s", mount->path, key);
+    kv_buf_addc(&path, '\0');
+    if (kv_buf_error(&path))
+        return -ENOMEM;
+    ret->mod_revision = attribute(path.data, "user.kv.revision");
+    ret->version = attribute(path.data, "user.kv.version");
+    ret->create_revision = attribute(path.data, "user.kv.create_revision");
+    return 0;
+}
+
+/* A read-only descriptor of a key that is not a link. A negative errno, -EISDIR for a
+ * directory. */
+static int open_key(struct kv_mountio *mount, const char *key)
+{
+    KV_CLEANUP(kv_close)
+    int fd = openat(mount->root_fd, key, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    if (S_ISDIR(st.st_mode))
+        return -EISDIR;
+    int taken = fd;
+    fd = -1;
+    return taken;
+}
+
+static int read_link(struct kv_mountio *mount, const char *key, struct kv_buf *out)
+{
+    char target[4096];
+    ssize_t len = readlinkat(mount->root_fd, key, target, sizeof(target));
+    if (len < 0)
+        return -errno;
+    kv_buf_add(out, target, (size_t)len);
+    return kv_buf_error(out);
+}
+
+int kv_mountio_read(struct kv_mountio *mount, const char *key, struct kv_buf *out)
+{
+    KV_CLEANUP(kv_close) int fd = open_key(mount, key);
+    if (fd == -ELOOP)
+        return read_link(mount, key, out);
+    if (fd < 0)
+        return fd;
+    for (;;) {
+        int err = kv_buf_reserve(out, CHUNK);
+        if (err)
+            return err;
+        ssize_t n = read(fd, out->data + out->len, CHUNK);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n == 0)
+            return 0;
+        if (n > 0)
+            out->len += (size_t)n;
+    }
+}
+
+/* The value is read whole before any of it is given out: so an error half way gives out
+ * nothing, as over HTTP, where the size is known beforehand. */
+static int mount_get(struct kv_access *access, const char *key,
+                     const struct kv_receiver *receiver, struct kv_fault *fault)
+{
+    struct kv_mountio *mount = kv_mountio_of(access);
+    KV_CLEANUP(kv_buf_done) struct kv_buf value = {0};
+    struct kv_entry entry;
+    int err = kv_mountio_read(mount, key, &value);
+    if (!err)
+        err = kv_mountio_describe(mount, key, &entry);
+    if (err == -ENOMEM)
+        return kv_fault_no_memory(fault);
+    if (err)
+        return kv_mountio_fault(mount, -err, key, fault);
+    entry.size = value.len;
+    int status = receiver->begin(receiver->ctx, &entry);
+    if (!status && value.len)
+        status = receiver->data(receiver->ctx, value.data, value.len);
+    return status;
+}
+
+/* -- Writing -- */
+
+/* Make the directories that key lies in. 0 or a negative errno. */
+static int make_parents(struct kv_mountio *mount, const char *key)
+{
+    char path[KV_KEY_MAX + 1];
+    size_t len = strlen(key);
+    if (len > KV_KEY_MAX)
+        return -ENAMETOOLONG;
+    memcpy(path, key, len + 1);
+    for (char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdirat(mount->root_fd, path, 0777) < 0 && errno != EEXIST)
+            return -errno;
+        *slash = '/';
+    }
+    return 0;
+}
+
+/* A descriptor for writing; the directories are made when they are not there. */
+static int open_for_writing(struct kv_mountio *mount, const char *key, int flags)
+{
+    flags |= O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(mount->root_fd, key, flags, 0666);
+    if (fd >= 0 || errno != ENOENT)
+        return fd >= 0 ? fd : -errno;
+    int err = make_parents(mount, key);
+    if (err)
+        return err;
+    fd = openat(mount->root_fd, key, flags, 0666);
+    return fd >= 0 ? fd : -errno;
+}
+
+static int write_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n > 0) {
+            data += n;
+            len -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
+/* 0, KV_EXIT_LOCAL when the source cannot be read, or the fault of the mount. */
+static int copy(struct kv_mountio *mount, const char *key, int fd,
+                const struct kv_source *source, struct kv_fault *fault)
+{
+    static char chunk[CHUNK];
+    for (uint64_t offset = 0; offset < source->size;) {
+        ssize_t n = kv_source_read(source, offset, chunk, sizeof(chunk));
+        if (n < 0)
+            return kv_fault_set(fault, KV_EXIT_LOCAL, NULL, "cannot read the value: %s",
+                                strerror((int)-n));
+        int err = write_all(fd, chunk, (size_t)n);
+        if (err)
+            return kv_mountio_fault(mount, -err, key, fault);
+        offset += (uint64_t)n;
+    }
+    return 0;
+}
+
+static int write_key(struct kv_mountio *mount, const char *key, int flags,
+                     const struct kv_source *source, struct kv_written *ret,
+                     struct kv_fault *fault)
+{
+    int fd = open_for_writing(mount, key, flags);
+    if (fd == -ELOOP)
+        return kv_fault_set(fault, KV_EXIT_REFUSED, key, "the key is a symbolic link");
+    if (fd < 0)
+        return kv_mountio_fault(mount, -fd, key, fault);
+    int status = copy(mount, key, fd, source, fault);
+    /* The value is stored by close, and its error is the commit's. */
+    if (close(fd) < 0 && !status)
+        status = kv_mountio_fault(mount, errno, key, fault);
+    *ret = (struct kv_written){0};
+    return status;
+}
+
+static int mount_put(struct kv_access *access, const char *key,
+                     const struct kv_source *source,
+                     const struct kv_put_options *options, struct kv_written *ret,
+                     struct kv_fault *fault)
+{
+    if (options->ttl_ms || options->create || options->check_revision) {
+        kv_fault_set(fault, KV_EXIT_USAGE, NULL,
+                     "--ttl, --create and --if-revision cannot be had on a mount");
+        kv_fault_hint(fault, "use --url or --socket");
+        return KV_EXIT_USAGE;
+    }
+    return write_key(kv_mountio_of(access), key, O_TRUNC, source, ret, fault);
+}
+
+static int mount_append(struct kv_access *access, const char *key,
+                        const struct kv_source *source, struct kv_written *ret,
+                        struct kv_fault *fault)
+{
+    return write_key(kv_mountio_of(access), key, O_APPEND, source, ret, fault);
+}
+
+static void close_dir(DIR **dir)
+{
+    if (*dir)
+        (void)closedir(*dir);
+}
+
+/* The next name that is not "." or ".."; NULL at the end, or with errno set. */
+static const char *next_name(DIR *dir)
+{
+    for (;;) {
+        errno = 0;
+        struct dirent *entry = readdir(dir);
+        if (!entry)
+            return NULL;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            return entry->d_name;
+    }
+}
+
+static DIR *open_dir(int at, const char *name)
+{
+    int fd =
+        openat(at, *name ? name : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir && fd >= 0)
+        (void)close(fd);
+    return dir;
+}
+
+/* Remove a directory and everything below it. 0 or a negative errno. */
+static int remove_tree(int at, const char *name)
+{
+    KV_CLEANUP(close_dir) DIR *dir = open_dir(at, name);
+    if (!dir)
+        return -errno;
+    const char *child;
+    while ((child = next_name(dir))) {
+        int err = 0;
+        if (unlinkat(dirfd(dir), child, 0) < 0)
+            err = errno == EISDIR ? remove_tree(dirfd(dir), child) : -errno;
+        if (err && err != -ENOENT) /* gone is gone, whoever did it */
+            return err;
+    }
+    if (errno)
+        return -errno;
+    return unlinkat(at, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+static int mount_remove(struct kv_access *access, const char *key, bool recursive,
+                        struct kv_written *ret, struct kv_fault *fault)
+{
+    struct kv_mountio *mount = kv_mountio_of(access);
+    *ret = (struct kv_written){0};
+    int err = unlinkat(mount->root_fd, key, 0) < 0 ? -errno : 0;
+    if (err == -EISDIR && recursive)
+        err = remove_tree(mount->root_fd, key);
+    if (!err)
+        return 0;
+    kv_mountio_fault(mount, -err, key, fault);
+    if (err == -EISDIR)
+        kv_fault_hint(fault, "'kv rm -r' removes a directory and all that is in it");
+    return (int)fault->exit;
+}
+
+static int mount_rename(struct kv_access *access, const char *from, const char *to,
+                        struct kv_written *ret, struct kv_fault *fault)
+{
+    struct kv_mountio *mount = kv_mountio_of(access);
+    struct stat st;
+    *ret = (struct kv_written){0};
+    int err = 0;
+    if (renameat(mount->root_fd, from, mount->root_fd, to) < 0)
+        err = -errno;
+    if (err == -ENOENT &&
+        fstatat(mount->root_fd, from, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        err = make_parents(mount, to);
+        if (!err && renameat(mount->root_fd, from, mount->root_fd, to) < 0)
+            err = -errno;
+    }
+    /* In these cases what is at the new name is in the way. */
+    bool target =
+        err == -EISDIR || err == -ENOTDIR || err == -ENOTEMPTY || err == -EEXIST;
+    return err ? kv_mountio_fault(mount, -err, target ? to : from, fault) : 0;
+}
+
+/* -- Listing -- */
+
+struct name {
+    char *text; /* for a directory in a recursive listing with a '/' behind it */
+    bool directory;
+};
+
+struct names {
+    struct name *items;
+    size_t count, cap;
+};
+
+static void names_done(struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++)
+        free(names->items[i].text);
+    free(names->items);
+}
+
+static int names_add(struct names *names, const char *text, bool directory, bool slash)
+{
+    if (names->count == names->cap) {
+        size_t cap = names->cap ? names->cap * 2 : 64;
+        struct name *items = reallocarray(names->items, cap, sizeof(*items));
+        if (!items)
+            return -ENOMEM;
+        names->items = items;
+        names->cap = cap;
+    }
+    KV_CLEANUP(kv_buf_done) struct kv_buf whole = {0};
+    kv_buf_adds(&whole, text);
+    if (directory && slash)
+        kv_buf_addc(&whole, '/');
+    char *stolen = kv_buf_steal(&whole, NULL);
+    if (!stolen)
+        return -ENOMEM;
+    names->items[names->count++] = (struct name){stolen, directory};
+    return 0;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
+}
+
+/* The sorted names of a directory. In a recursive listing a directory sorts by the keys
+ * in it, which begin with its name and a slash. 0 or a negative errno. */
+static int read_names(struct kv_mountio *mount, const char *path, bool slash,
+                      struct names *names)
+{
+    KV_CLEANUP(close_dir) DIR *dir = open_dir(mount->root_fd, path);
+    if (!dir)
+        return -errno;
+    const char *name;
+    while ((name = next_name(dir))) {
+        struct stat st;
+        if (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+            if (errno == ENOENT) /* removed meanwhile */
+                continue;
+            return -errno;
+        }
+        int err = names_add(names, name, S_ISDIR(st.st_mode), slash);
+        if (err)
+            return err;
+    }
+    if (errno)
+        return -errno;
+    if (names->count)
+        qsort(names->items, names->count, sizeof(*names->items), compare_names);
+    return 0;
+}
+
+struct walk {
+    struct kv_mountio *mount;
+    const struct kv_listing *listing;
+    kv_entry_fn *each;
+    void *ctx;
+    struct kv_fault *fault;
+};
+
+/* Whether a key that begins with path may begin with the prefix too. */
+static bool may_match(const struct walk *walk, const char *path, bool as_directory)
+{
+    const char *prefix = walk->listing->prefix;
+    size_t path_len = strlen(path), prefix_len = strlen(prefix);
+    if (path_len >= prefix_len || !as_directory)
+        return strncmp(path, prefix, prefix_len) == 0;
+    return strncmp(path, prefix, path_len) == 0;
+}
+
+static int list_dir(const struct walk *walk, const char *path, bool top);
+
+static int list_one(const struct walk *walk, const char *key, bool directory)
+{
+    bool descend = directory && walk->listing->recursive;
+    if (!may_match(walk, key, descend))
+        return 0;
+    if (descend)
+        return list_dir(walk, key, false);
+    struct kv_entry entry = {.key = key, .directory = directory};
+    if (walk->listing->details) {
+        int err = kv_mountio_describe(walk->mount, key, &entry);
+        if (err == -ENOENT)
+            return 0;
+        if (err)
+            return kv_mountio_fault(walk->mount, -err, key, walk->fault);
+    }
+    return walk->each(walk->ctx, &entry);
+}
+
+static int list_dir(const struct walk *walk, const char *path, bool top)
+{
+    KV_CLEANUP(names_done) struct names names = {0};
+    int err = read_names(walk->mount, path, walk->listing->recursive, &names);
+    if (err == -ENOENT && !top)
+        return 0;
+    if (err)
+        return err == -ENOMEM ? kv_fault_no_memory(walk->fault)
+                              : kv_mountio_fault(walk->mount, -err, path, walk->fault);
+    for (size_t i = 0; i < names.count; i++) {
+        KV_CLEANUP(kv_buf_done) struct kv_buf key = {0};
+        struct name *name = &names.items[i];
+        if (name->directory && walk->listing->recursive)
+            name->text[strlen(name->text) - 1] = '\0';
+        kv_buf_addf(&key, "%s%s%s", path, *path ? "/" : "", name->text);
+        kv_buf_addc(&key, '\0');
+        int status = kv_buf_error(&key) ? kv_fault_no_memory(walk->fault)
+                                        : list_one(walk, key.data, name->directory);
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+static int mount_list(struct kv_access *access, const struct kv_listing *listing,
+                      kv_entry_fn *each, void *ctx, struct kv_fault *fault)
+{
+    struct walk walk = {kv_mountio_of(access), listing, each, ctx, fault};
+    return list_dir(&walk, listing->dir, true);
+}
+
+/* -- Status -- */
+
+static int mount_status(struct kv_access *access, bool json, struct kv_buf *out,
+                        struct kv_fault *fault)
+{
+    struct kv_mountio *mount = kv_mountio_of(access);
+    if (json) {
+        kv_fault_set(fault, KV_EXIT_USAGE, NULL,
+                     "the status as JSON cannot be had on a mount");
+        kv_fault_hint(fault, "use --url or --socket");
+        return KV_EXIT_USAGE;
+    }
+    int err = kv_mountio_read(mount, KV_KEY_CONTROL "/stats", out);
+    if (err == -ENOMEM)
+        return kv_fault_no_memory(fault);
+    return err ? kv_mountio_fault(mount, -err, KV_KEY_CONTROL "/stats", fault) : 0;
+}
+
+/* -- The whole -- */
+
+static void mount_free(struct kv_access *access)
+{
+    struct kv_mountio *mount = kv_mountio_of(access);
+    (void)close(mount->root_fd); /* a directory: nothing can be lost */
+    free(mount->path);
+    free(mount);
+}
+
+static const struct kv_access_ops mount_ops = {
+    .get = mount_get,
+    .put = mount_put,
+    .append = mount_append,
+    .remove = mount_remove,
+    .rename = mount_rename,
+    .list = mount_list,
+    .watch = kv_mountio_watch,
+    .status = mount_status,
+    .free = mount_free,
+};
+
+/* Writing into the empty directory below a mount that is not there would look like
+ * success. 0 or a negative errno, -EMEDIUMTYPE when no file system of this kind is
+ * there. */
+static int open_root(const char *dir)
+{
+    KV_CLEANUP(kv_close) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct statfs fs;
+    if (fd < 0 || fstatfs(fd, &fs) < 0)
+        return -errno;
+    if (fs.f_type != FUSE_MAGIC)
+        return -EMEDIUMTYPE;
+    int taken = fd;
+    fd = -1;
+    return taken;
+}
+
+int kv_mountio_open(const char *dir, struct kv_access **ret, struct kv_fault *fault)
+{
+    int fd = open_root(dir);
+    if (fd == -EMEDIUMTYPE) {
+        kv_fault_set(fault, KV_EXIT_AWAY, NULL, "no kvfs is mounted on '%s'", dir);
+        kv_fault_hint(fault, "is kvfsd running? --mount says where");
+        return KV_EXIT_AWAY;
+    }
+    if (fd < 0)
+        return kv_fault_set(fault, KV_EXIT_AWAY, NULL, "cannot open the mount '%s': %s",
+                            dir, strerror(-fd));
+    struct kv_mountio *mount = calloc(1, sizeof(*mount));
+    char *path = strdup(dir);
+    if (!mount || !path) {
+        free(mount);
+        free(path);
+        (void)close(fd);
+        return kv_fault_no_memory(fault);
+    }
+    *mount = (struct kv_mountio){.access = {&mount_ops}, .root_fd = fd, .path = path};
+    *ret = &mount->access;
+    return 0;
+}

@@ -1,0 +1,37 @@
+#ifndef KV_CLI_MOUNTIO_H
+#define KV_CLI_MOUNTIO_H
+
+/* What mountio.c and mount_watch.c share: the side of access.h that works on a mounted
+ * directory with plain file calls. */
+
+#include "access.h"
+
+struct kv_mountio {
+    struct kv_access access;
+    int root_fd; /* the directory of --mount */
+    char *path;  /* its name */
+};
+
+static inline struct kv_mountio *kv_mountio_of(struct kv_access *access)
+{
+    return (struct kv_mountio *)access; /* its first member */
+}
+
+/* The fault of a call that failed with errno error on key (NULL: on the mount itself).
+ */
+int kv_mountio_fault(struct kv_mountio *mount, int error, const char *key,
+                     struct kv_fault *fault);
+
+/* What stat and the attributes say of a key. 0 or a negative errno. */
+int kv_mountio_describe(struct kv_mountio *mount, const char *key,
+                        struct kv_entry *ret);
+
+/* Append the value of a key; that of a symbolic link is where it points. 0 or a
+ * negative errno. */
+int kv_mountio_read(struct kv_mountio *mount, const char *key, struct kv_buf *out);
+
+/* access.h's watch. */
+int kv_mountio_watch(struct kv_access *access, const struct kv_watcher *watcher,
+                     struct kv_fault *fault);
+
+#endif

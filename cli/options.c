@@ -1,0 +1,163 @@
+/* One table of options, from which the parser and the help pages are made. */
+#include "options.h"
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#include <getopt.h>
+#include <string.h>
+
+struct row {
+    const char *name;
+    int letter; /* short option, or 0 */
+    const char *argument;
+    const char *help;
+};
+
+static const struct row rows[KV_OPTIONS] = {
+    [KV_OPT_URL] = {"url", 0, "URL", "talk to kvfsd over HTTP at URL (or KV_URL)"},
+    [KV_OPT_SOCKET] = {"socket", 0, "PATH",
+                       "talk to kvfsd over its Unix socket (or KV_SOCKET)"},
+    [KV_OPT_MOUNT] = {"mount", 0, "DIR",
+                      "work on the directory where the keys are mounted (or KV_MOUNT)"},
+    [KV_OPT_OUTPUT] = {"output", 'o', "FORMAT",
+                       "\"text\" or \"json\", one object a line"},
+    [KV_OPT_VERBOSE] = {"verbose", 'v', NULL, "say on stderr what is being done"},
+    [KV_OPT_HELP] = {"help", 'h', NULL, "print this page and exit"},
+    [KV_OPT_VERSION] = {"version", 0, NULL, "print the version and exit"},
+    [KV_OPT_LONG] = {"long", 'l', NULL,
+                     "show size, version, revision and time of the last change too"},
+    [KV_OPT_RECURSIVE] = {"recursive", 'r', NULL,
+                          "everything below the directory, at any depth"},
+    [KV_OPT_FORCE] = {"force", 'f', NULL, "a key that is not there is no error"},
+    [KV_OPT_DIR] = {"dir", 0, "DIR", "this directory and everything below it"},
+    [KV_OPT_PREFIX] = {"prefix", 0, "TEXT", "keys that begin with TEXT"},
+    [KV_OPT_SINCE] = {"since", 0, "REV", "begin with the changes after revision REV"},
+    [KV_OPT_VALUES] = {"values", 0, NULL, "show the new values too"},
+    [KV_OPT_TTL] = {"ttl", 0, "TIME",
+                    "let the key end after TIME: a number and ms, s, m, h or d"},
+    [KV_OPT_CREATE] = {"create", 0, NULL, "only if there is no such key yet"},
+    [KV_OPT_IF_REVISION] = {"if-revision", 0, "REV",
+                            "only if the key's last change was revision REV"},
+};
+
+#define LONG_BASE 256 /* codes of long options, above every letter */
+
+static bool is_allowed(uint32_t allowed, size_t option)
+{
+    return (allowed & KV_OPT_BIT(option)) != 0;
+}
+
+/* The option behind a code of getopt_long, or KV_OPTIONS. */
+static size_t option_of(int code)
+{
+    if (code >= LONG_BASE && code - LONG_BASE < KV_OPTIONS)
+        return (size_t)(code - LONG_BASE);
+    for (size_t i = 0; i < KV_OPTIONS; i++)
+        if (rows[i].letter != 0 && rows[i].letter == code)
+            return i;
+    return KV_OPTIONS;
+}
+
+static int refuse_unknown(const char *argument, uint32_t allowed, const char *who,
+                          struct kv_fault *fault)
+{
+    const char *name = argument + strspn(argument, "-");
+    size_t len = strcspn(name, "=");
+    for (size_t i = 0; i < KV_OPTIONS; i++)
+        if (strncmp(rows[i].name, name, len) == 0 && rows[i].name[len] == '\0')
+            return kv_fault_set(fault, KV_EXIT_USAGE, NULL, "'%s' has no option '--%s'",
+                                who, rows[i].name);
+    kv_fault_set(fault, KV_EXIT_USAGE, NULL, "unknown option '%s'", argument);
+    for (size_t i = 0; i < KV_OPTIONS; i++)
+        if (is_allowed(allowed, i) && kv_text_is_near(name, rows[i].name)) {
+            kv_fault_hint(fault, "did you mean '--%s'?", rows[i].name);
+            return KV_EXIT_USAGE;
+        }
+    kv_fault_hint(fault, "see '%s --help'; '--' ends the options", who);
+    return KV_EXIT_USAGE;
+}
+
+static int refuse(int code, const char *argument, uint32_t allowed, const char *who,
+                  struct kv_fault *fault)
+{
+    size_t option = option_of(optopt);
+    if (code == ':' && option < KV_OPTIONS)
+        return kv_fault_set(fault, KV_EXIT_USAGE, NULL,
+                            "option '--%s' needs a value (%s)", rows[option].name,
+                            rows[option].argument);
+    if (optopt >= LONG_BASE && option < KV_OPTIONS)
+        return kv_fault_set(fault, KV_EXIT_USAGE, NULL, "option '--%s' takes no value",
+                            rows[option].name);
+    if (!optopt)
+        return refuse_unknown(argument, allowed, who, fault);
+    kv_fault_set(fault, KV_EXIT_USAGE, NULL, "'%s' has no option '-%c'", who, optopt);
+    kv_fault_hint(fault, "see '%s --help'; '--' ends the options", who);
+    return KV_EXIT_USAGE;
+}
+
+/* getopt's own description of the allowed options. */
+static void describe(struct option *options, char *letters, uint32_t allowed,
+                     bool stop_at_operand)
+{
+    size_t used = 0;
+    if (stop_at_operand)
+        letters[used++] = '+';
+    letters[used++] = ':';
+    for (size_t i = 0; i < KV_OPTIONS; i++) {
+        if (!is_allowed(allowed, i))
+            continue;
+        options->name = rows[i].name;
+        options->has_arg = rows[i].argument ? required_argument : no_argument;
+        options->val = LONG_BASE + (int)i;
+        options++;
+        if (!rows[i].letter)
+            continue;
+        letters[used++] = (char)rows[i].letter;
+        if (rows[i].argument)
+            letters[used++] = ':';
+    }
+    letters[used] = '\0';
+}
+
+int kv_options_parse(struct kv_args *args, int argc, char *argv[], uint32_t allowed,
+                     bool stop_at_operand, const char *who, struct kv_fault *fault)
+{
+    struct option options[KV_OPTIONS + 1] = {0};
+    char letters[2 * KV_OPTIONS + 3];
+    describe(options, letters, allowed, stop_at_operand);
+    optind = 0; /* glibc: start afresh */
+    opterr = 0;
+    int code;
+    while ((code = getopt_long(argc, argv, letters, options, NULL)) != -1) {
+        if (code == '?' || code == ':')
+            return refuse(code, argv[optind - 1], allowed, who, fault);
+        args->values[option_of(code)] = optarg ? optarg : "";
+    }
+    args->operands = argv + optind;
+    args->count = argc - optind;
+    const char *output = args->values[KV_OPT_OUTPUT];
+    if (output && strcmp(output, "text") != 0 && strcmp(output, "json") != 0)
+        return kv_fault_set(fault, KV_EXIT_USAGE, NULL,
+                            "--output must be text or json, not '%s'", output);
+    return 0;
+}
+
+void kv_options_help(struct kv_buf *out, uint32_t options)
+{
+    for (size_t i = 0; i < KV_OPTIONS; i++) {
+        if (!is_allowed(options, i))
+            continue;
+        KV_CLEANUP(kv_buf_done) struct kv_buf left = {0};
+        if (rows[i].letter)
+            kv_buf_addf(&left, "  -%c, ", rows[i].letter);
+        else
+            kv_buf_adds(&left, "      ");
+        kv_buf_addf(&left, "--%s", rows[i].name);
+        if (rows[i].argument)
+            kv_buf_addf(&left, " %s", rows[i].argument);
+        kv_buf_addc(&left, '\0');
+        if (!kv_buf_error(&left))
+            kv_text_entry(out, left.data, rows[i].help);
+    }
+}

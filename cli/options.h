@@ -1,0 +1,59 @@
+#ifndef KV_CLI_OPTIONS_H
+#define KV_CLI_OPTIONS_H
+
+/* The options of all commands, in one table; a command names those that it takes. The
+ * common ones are taken by every command, before its name or behind it. */
+
+#include "fault.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum kv_option {
+    /* common */
+    KV_OPT_URL,
+    KV_OPT_SOCKET,
+    KV_OPT_MOUNT,
+    KV_OPT_OUTPUT,
+    KV_OPT_VERBOSE,
+    KV_OPT_HELP,
+    KV_OPT_VERSION,
+    /* of some commands */
+    KV_OPT_LONG,
+    KV_OPT_RECURSIVE,
+    KV_OPT_FORCE,
+    KV_OPT_DIR,
+    KV_OPT_PREFIX,
+    KV_OPT_SINCE,
+    KV_OPT_VALUES,
+    KV_OPT_TTL,
+    KV_OPT_CREATE,
+    KV_OPT_IF_REVISION,
+    KV_OPTIONS,
+};
+
+#define KV_OPT_BIT(option) (UINT32_C(1) << (option))
+#define KV_OPT_COMMON (KV_OPT_BIT(KV_OPT_VERSION + 1) - 1)
+
+struct kv_args {
+    const char *values[KV_OPTIONS]; /* NULL: not given; a flag: "" */
+    char **operands;                /* into argv */
+    int count;
+};
+
+/* Read the options in argv[1..]; what was there already stays unless it is given again.
+ * allowed is a set of KV_OPT_BIT. With stop_at_operand the first operand ends it,
+ * otherwise operands may stand anywhere and "--" ends the options. who names the
+ * command in messages. 0 or KV_EXIT_USAGE. Uses getopt's global state. */
+int kv_options_parse(struct kv_args *args, int argc, char *argv[], uint32_t allowed,
+                     bool stop_at_operand, const char *who, struct kv_fault *fault);
+
+static inline bool kv_option_given(const struct kv_args *args, enum kv_option option)
+{
+    return args->values[option] != NULL;
+}
+
+/* The entries of a help page for these options. */
+void kv_options_help(struct kv_buf *out, uint32_t options);
+
+#endif
