@@ -18,6 +18,8 @@
 
 #define MAX_READERS 1024
 #define RESERVE_BYTES (UINT64_C(64) << 20)
+/* A file that may still grow by so much has room, whatever its free list says. */
+#define ROOMY_BYTES (UINT64_C(512) << 20)
 
 /* The table in which LMDB itself keeps the pages that are free: transaction id -> a
  * count and that many page numbers (what mdb_stat -f reads). */
@@ -131,6 +133,21 @@ static int open_tables(struct kv_table *table)
     return errno_of(mdb_txn_commit(txn));
 }
 
+/* A file that is already larger than max_bytes gets its reserve on top of what it is,
+ * or nothing could be deleted from it. */
+static int widen_map(struct kv_table *table)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    int rc = mdb_env_info(table->env, &info);
+    if (!rc)
+        rc = mdb_env_stat(table->env, &stat);
+    if (rc)
+        return rc;
+    uint64_t wanted = (info.me_last_pgno + 1) * stat.ms_psize + RESERVE_BYTES;
+    return wanted > info.me_mapsize ? mdb_env_set_mapsize(table->env, wanted) : 0;
+}
+
 static int open_env(struct kv_table *table, const char *path, enum kv_sync sync)
 {
     unsigned flags = MDB_NOTLS | MDB_NORDAHEAD | MDB_NOMEMINIT;
@@ -146,6 +163,8 @@ static int open_env(struct kv_table *table, const char *path, enum kv_sync sync)
         rc = mdb_env_set_maxreaders(table->env, MAX_READERS);
     if (!rc)
         rc = mdb_env_open(table->env, path, flags, 0600);
+    if (!rc)
+        rc = widen_map(table);
     int dead;
     if (!rc)
         rc = mdb_reader_check(table->env, &dead); /* slots of a killed process */
@@ -301,13 +320,19 @@ uint64_t kv_view_number(struct kv_view *view)
     return mdb_txn_id(view->txn);
 }
 
-/* Pages on the free list. Reading it costs time in proportion to it, so this is only
- * done when the file has grown to its bound and room can come from nowhere else. */
-static int free_pages(struct kv_view *view, uint64_t *ret)
+/* Pages on the free list, as of the last commit. LMDB shows it to read transactions
+ * only, so this takes one of its own (which NOTLS allows beside a write). It costs
+ * time in proportion to the list, so it is left out while the file may still grow by
+ * more than one batch can need. */
+static int free_pages(struct kv_table *table, uint64_t *ret)
 {
+    KV_CLEANUP(kv_view_endp) struct kv_view *view = NULL;
     KV_CLEANUP(kv_walk_closep) struct kv_walk *walk = calloc(1, sizeof(*walk));
     if (!walk)
         return -ENOMEM;
+    int err = kv_view_read(table, &view);
+    if (err)
+        return err;
     int rc = mdb_cursor_open(view->txn, FREE_DBI, &walk->cursor);
     if (rc)
         return errno_of(rc);
@@ -335,9 +360,9 @@ int kv_view_space(struct kv_view *view, uint64_t *ret_used, uint64_t *ret_free)
         return errno_of(rc);
     uint64_t max = view->table->max_bytes;
     uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
-    if (used + max / 16 > max) {
+    if (used + max / 16 > max || used + ROOMY_BYTES > max) {
         uint64_t pages = 0;
-        int err = free_pages(view, &pages);
+        int err = free_pages(view->table, &pages);
         if (err)
             return err;
         used -= pages * stat.ms_psize;
