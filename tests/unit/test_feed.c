@@ -275,7 +275,8 @@ START_TEST(feed_finds_the_log_of_a_store_that_was_just_opened)
     struct kv_cursor cursor = kv_cursor_after(0);
     size_t position = 0;
     read_to_the_end(&cursor, &position, 2);
-    ck_assert(!kv_feed_wait(feed, &cursor, &(atomic_bool){true}));
+    atomic_bool stop = true;
+    ck_assert(!kv_feed_wait(feed, &cursor, &stop));
     commit(3, 2);
     read_to_the_end(&cursor, &position, 2);
 }
