@@ -143,7 +143,9 @@ static int decode_event(struct kv_slice key, struct kv_slice value,
     struct kv_record *record =
         kv_row_record(&row, from + head.from_len, head.key_len, bare);
     struct kv_event *event =
-        record ? kv_event_new(head.type, record, from, head.from_len) : NULL;
+        record ? kv_event_new(head.type, record, head.from_len ? from : NULL,
+                              head.from_len)
+               : NULL;
     if (!event)
         return -ENOMEM;
     struct kv_cursor at = unpack_position(key);
