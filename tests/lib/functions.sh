@@ -308,9 +308,11 @@ http()
 {
     local method=$1 path=$2
     shift 2
-    [ "$method" = HEAD ] && set -- --head "$@"
-    : >"$work/body"
-    curl -sS --max-time "$deadline" --path-as-is -X "$method" -o "$work/body" \
+    local output=$work/body
+    : >"$output"
+    # For HEAD curl takes the headers for the output.
+    [ "$method" = HEAD ] && output=/dev/null && set -- --head "$@"
+    curl -sS --max-time "$deadline" --path-as-is -X "$method" -o "$output" \
         -D "$work/headers.raw" -w '%{http_code}' "$@" "$url$path"
     # shellcheck disable=SC2319 # of curl
     local error=$?
