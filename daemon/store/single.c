@@ -124,6 +124,12 @@ int kv_apply_make_parents(struct kv_batch *batch, uint32_t origin, const void *k
 
 /* -- Metadata -- */
 
+/* A directory never expires: what it holds would be left without a parent. */
+static bool sets_expiry(const struct kv_op *op)
+{
+    return (op->set & KV_SET_EXPIRY) && op->meta.expiry_ns != 0;
+}
+
 static void set_meta(struct kv_meta *meta, const struct kv_op *op)
 {
     if (op->set & KV_SET_MODE) {
@@ -176,9 +182,18 @@ static struct kv_record *appended(struct kv_batch *batch, const struct kv_op *op
     return next_version(batch, op, row, both.data, both.len);
 }
 
+/* The types that a put may give a key: a file or a symbolic link. */
+static bool may_be_type(const struct kv_op *op)
+{
+    uint32_t type = op->set & KV_SET_MODE ? op->meta.mode & S_IFMT : 0;
+    return op->type != KV_OP_PUT || type == 0 || type == S_IFREG || type == S_IFLNK;
+}
+
 static int check_put(struct kv_batch *batch, const struct kv_op *op,
                      const struct kv_found *found, uint64_t size)
 {
+    if (!may_be_type(op))
+        return -EINVAL;
     if (found->exists && S_ISDIR(found->row.meta.mode))
         return -EISDIR;
     if (found->exists && (op->flags & KV_OP_EXCL))
@@ -245,6 +260,8 @@ int kv_apply_mkdir(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
     if (found.exists)
         return S_ISDIR(found.row.meta.mode) && (op->flags & KV_OP_EXIST_OK) ? 0
                                                                             : -EEXIST;
+    if (sets_expiry(op))
+        return -EISDIR;
     err = kv_apply_find_parent(batch, op->key, op->key_len, op->flags & KV_OP_PARENTS,
                                &parent);
     if (!err)
@@ -345,6 +362,8 @@ static int check_set_meta(struct kv_batch *batch, const struct kv_op *op,
 {
     if (!found->exists)
         return -ENOENT;
+    if (sets_expiry(op) && S_ISDIR(found->row.meta.mode))
+        return -EISDIR;
     if (!(op->set & KV_SET_SIZE))
         return 0;
     if (S_ISDIR(found->row.meta.mode))

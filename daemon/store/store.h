@@ -12,12 +12,14 @@
  * transactions' done. Acknowledged means synced (with KV_SYNC_ALWAYS).
  *
  * Errors are negative errno:
- *   -ENOENT no such key                -EISDIR the key is a directory
+ *   -ENOENT no such key                -EISDIR the key is a directory (which can
+ *                                      have neither a value nor an expiry)
  *   -ENOTDIR a parent is not one       -ENOTEMPTY the directory holds keys
  *   -EEXIST KV_OP_EXCL and it exists   -ECANCELED a compare failed, no else branch
  *   -EFBIG value over max_value_bytes  -ENOSPC disk or max_store_bytes full
  *   -EROFS read-only after an I/O error, until the store is opened anew
- *   -ENAMETOOLONG, -EINVAL key rules, rename into itself; a rename over a directory
+ *   -ENAMETOOLONG, -EINVAL key rules, rename into itself, a put of what is neither a
+ *           file nor a symbolic link
  *   -ESTALE what was asked for is compacted
  *   -ESHUTDOWN submitted after kv_store_stop
  *   -EIO, -ENOMEM
