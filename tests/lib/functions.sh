@@ -67,13 +67,15 @@ skip_all()
     exit 0
 }
 
-# ok NAME COMMAND...: the command must succeed; what it prints is shown when not.
+# ok NAME COMMAND...: the command must succeed; what it prints is shown when not, its
+# notes always.
 ok()
 {
     local name=$1 output
     shift
     if output=$("$@" 2>&1); then
         pass "$name"
+        grep '^# ' <<<"$output"
     else
         fail "$name" "failed with $?: $* ${output:+: $output}"
     fi
