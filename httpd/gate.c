@@ -38,21 +38,22 @@ static bool is_token(const char *text, size_t len)
     return len > 0;
 }
 
-/* Step over blanks and one line end, which the library has overwritten with NULs.
- * False: there is something else. */
+/* Step over blanks and a CRLF, which the library has overwritten with NULs. False:
+ * there is something else. (NUL and LF look the same here; that line still ends at its
+ * LF.) */
 static bool line_ends(const char **position, const char *end)
 {
     const char *p = *position;
     while (p < end && (*p == ' ' || *p == '\t'))
         p++;
-    if (p == end || *p != '\0')
+    if (end - p < 2 || p[0] != '\0' || p[1] != '\0')
         return false;
-    p++;
-    if (p < end && *p == '\0')
-        p++;
-    *position = p;
+    *position = p + 2;
     return true;
 }
+
+static const char not_a_line[] =
+    "a header line does not end in CRLF, is folded, or holds a NUL byte";
 
 static struct kv_field *field_of(struct kv_headers *headers, const char *name,
                                  size_t len)
@@ -93,7 +94,7 @@ static const char *look_at(struct scan *scan, const char *name, size_t name_len,
                            const char *value, size_t value_len)
 {
     if (name != scan->position || value < name || value > scan->end)
-        return "a header is folded over lines or holds a NUL byte";
+        return not_a_line;
     if (!is_token(name, name_len))
         return "a header name holds a blank or another character that is not allowed";
     for (size_t i = 0; i < value_len; i++) {
@@ -103,7 +104,7 @@ static const char *look_at(struct scan *scan, const char *name, size_t name_len,
     }
     scan->position = value + value_len;
     if (!line_ends(&scan->position, scan->end))
-        return "a header is folded over lines or holds a NUL byte";
+        return not_a_line;
     struct kv_field *field = field_of(scan->headers, name, name_len);
     if (!field)
         return NULL;
@@ -147,7 +148,7 @@ static const char *scan_headers(struct kv_request *request, const char *version,
     if (scan.broken)
         return scan.broken;
     if (!line_ends(&scan.position, scan.end) || scan.position != scan.end)
-        return "a header is folded over lines or holds a NUL byte";
+        return not_a_line;
     return NULL;
 }
 
@@ -188,7 +189,7 @@ static bool check_browser(struct kv_request *request)
     if (conn->local)
         return true;
     const struct kv_field *host = &headers->host;
-    bool known = host->text && host->len == conn->host_len &&
+    bool known = host->len > 0 && host->len == conn->host_len &&
                  memcmp(host->text, conn->host, host->len) == 0;
     if (host->text && !known) {
         if (!kv_host_allowed(host->text, host->len, request->http->allowed_hosts))

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# What the HTTP front-end answers to raw bytes; the cases are in tests/lib/http_gate.py.
+# timeout: 180
+. "$(dirname "$0")/../lib/functions.sh"
+
+start_daemon --no-mount
+need_daemon
+while IFS= read -r line; do
+    case $line in
+    'ok '*) pass "${line#* - }" ;;
+    'not ok '*) fail "${line#* - }" ;;
+    *) printf '%s\n' "$line" ;;
+    esac
+done < <(KVFS_URL=$url KVFS_SOCKET=$sock python3 "$root/tests/lib/http_gate.py" |
+    sed '/^1\.\./d'
+    echo "not ok 0 - the cases ran to their end" | sed "s/^not ok/$([ "${PIPESTATUS[0]}" -le 1 ] && echo ok || echo not ok)/")
+stop_daemon
+finish
