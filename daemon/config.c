@@ -14,83 +14,66 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind {
-    KIND_FLAG,   /* bool; in a file "yes" or "no" */
-    KIND_ONCE,   /* bool; command line only */
-    KIND_FILE,   /* char *; command line only */
-    KIND_TEXT,   /* char * */
-    KIND_LIST,   /* struct kv_config_list */
-    KIND_NUMBER, /* uint64_t, min..max */
-    KIND_SIZE,   /* uint64_t, min..max bytes */
-    KIND_SYNC,   /* enum kv_sync */
-};
-
-struct row {
-    const char *name;
-    int letter; /* short option, or 0 */
-    enum kind kind;
-    size_t offset; /* in struct kv_config */
-    const char *argument;
-    uint64_t min, max;
-    const char *help;
-};
-
 #define FIELD(field) offsetof(struct kv_config, field)
 
 #define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
 #define TIB (1024 * 1024 * MIB)
 
-static const struct row rows[] = {
-    {"data", 0, KIND_TEXT, FIELD(data), "DIR", 0, 0,
+static const struct kv_setting rows[] = {
+    {"data", 0, KV_SETTING_TEXT, FIELD(data), "DIR", 0, 0,
      "keep the store in DIR; made when missing"},
-    {"mount", 0, KIND_TEXT, FIELD(mount), "DIR", 0, 0,
+    {"mount", 0, KV_SETTING_TEXT, FIELD(mount), "DIR", 0, 0,
      "show the keys as files in DIR, an empty directory"},
-    {"listen", 0, KIND_LIST, FIELD(listen), "HOST:PORT", 0, 0,
+    {"listen", 0, KV_SETTING_LIST, FIELD(listen), "HOST:PORT", 0, 0,
      "serve HTTP there; may be given again; \"none\" for no HTTP over TCP"},
-    {"socket", 0, KIND_TEXT, FIELD(socket), "PATH", 0, 0,
+    {"socket", 0, KV_SETTING_TEXT, FIELD(socket), "PATH", 0, 0,
      "serve HTTP on a Unix socket too"},
-    {"config", 0, KIND_FILE, FIELD(file), "FILE", 0, 0,
+    {"config", 0, KV_SETTING_FILE, FIELD(file), "FILE", 0, 0,
      "read lines \"name = value\" with the names of these options; the command line "
      "wins"},
-    {"sync", 0, KIND_SYNC, FIELD(sync), "MODE", 0, 0,
+    {"sync", 0, KV_SETTING_SYNC, FIELD(sync), "MODE", 0, 0,
      "when a write is acknowledged, and so what a power cut can cost.\n"
-     "always: when it is on the disk; nothing acknowledged is lost.\n"
-     "interval: at once, synced every --sync-interval; the writes of the last "
-     "interval, "
-     "and on file systems that reorder writes the whole store.\n"
+     "always: when it is on the disk; a power cut costs nothing acknowledged.\n"
+     "interval: at once, synced every --sync-interval; a power cut costs the writes "
+     "since "
+     "then, and on file systems that reorder writes it can cost the whole store.\n"
      "off: at once, synced when the kernel likes; the same, but more of it.\n"
-     "A crash of kvfsd alone loses nothing in any mode."},
-    {"sync-interval", 0, KIND_NUMBER, FIELD(sync_interval_ms), "MS", 1, 3600000,
+     "A crash of kvfsd alone costs nothing in any mode."},
+    {"sync-interval", 0, KV_SETTING_NUMBER, FIELD(sync_interval_ms), "MS", 1, 3600000,
      "milliseconds between two syncs of --sync=interval"},
-    {"cache-size", 0, KIND_SIZE, FIELD(cache_bytes), "N", MIB, TIB,
+    {"cache-size", 0, KV_SETTING_SIZE, FIELD(cache_bytes), "N", MIB, TIB,
      "keep at most N bytes of keys in memory; sizes may end in K, M, G or T"},
-    {"max-value-size", 0, KIND_SIZE, FIELD(max_value_bytes), "N", 1, 4 * 1024 * MIB - 1,
-     "refuse values over N bytes"},
-    {"max-store-size", 0, KIND_SIZE, FIELD(max_store_bytes), "N", MIB, 128 * TIB,
+    {"max-value-size", 0, KV_SETTING_SIZE, FIELD(max_value_bytes), "N", 1,
+     4 * 1024 * MIB - 1, "refuse values over N bytes"},
+    {"max-store-size", 0, KV_SETTING_SIZE, FIELD(max_store_bytes), "N", MIB, 128 * TIB,
      "refuse writes when the store has N bytes"},
-    {"log-size", 0, KIND_SIZE, FIELD(log_max_bytes), "N", 64 * KIB, TIB,
+    {"log-size", 0, KV_SETTING_SIZE, FIELD(log_max_bytes), "N", 64 * KIB, TIB,
      "keep at most N bytes of changes for watchers to resume from"},
-    {"log-events", 0, KIND_NUMBER, FIELD(log_max_events), "N", 1, UINT32_MAX,
+    {"log-events", 0, KV_SETTING_NUMBER, FIELD(log_max_events), "N", 1, UINT32_MAX,
      "and at most N changes"},
-    {"allow-other", 0, KIND_FLAG, FIELD(allow_other), NULL, 0, 0,
+    {"allow-other", 0, KV_SETTING_FLAG, FIELD(allow_other), NULL, 0, 0,
      "let all users into the mount; modes and owners of the keys decide"},
-    {"insecure", 0, KIND_FLAG, FIELD(insecure), NULL, 0, 0,
+    {"insecure", 0, KV_SETTING_FLAG, FIELD(insecure), NULL, 0, 0,
      "allow --listen beyond this machine, where whoever connects may read and write"},
-    {"allow-host", 0, KIND_LIST, FIELD(allowed_hosts), "NAME", 0, 0,
+    {"allow-host", 0, KV_SETTING_LIST, FIELD(allowed_hosts), "NAME", 0, 0,
      "accept NAME in the Host header besides the addresses listened on; may be given "
      "again"},
-    {"http-threads", 0, KIND_NUMBER, FIELD(http_threads), "N", 1, 1024,
+    {"http-threads", 0, KV_SETTING_NUMBER, FIELD(http_threads), "N", 1, 1024,
      "threads for each TCP listener; as a rule a good number for this machine"},
-    {"mount-threads", 0, KIND_NUMBER, FIELD(mount_threads), "N", 1, 1024,
+    {"mount-threads", 0, KV_SETTING_NUMBER, FIELD(mount_threads), "N", 1, 1024,
      "threads for the mount; as a rule a good number for this machine"},
-    {"max-connections", 0, KIND_NUMBER, FIELD(max_connections), "N", 1, 1000000,
+    {"owner", 0, KV_SETTING_OWNER, FIELD(owner), "USER[:GROUP]", 0, 0,
+     "whose keys are that are made over HTTP, and the mount's directory in a new "
+     "store"},
+    {"max-connections", 0, KV_SETTING_NUMBER, FIELD(max_connections), "N", 1, 1000000,
      "refuse more HTTP connections at once"},
-    {"max-watches", 0, KIND_NUMBER, FIELD(max_watches), "N", 1, 1000000,
+    {"max-watches", 0, KV_SETTING_NUMBER, FIELD(max_watches), "N", 1, 1000000,
      "refuse more watches over HTTP at once"},
-    {"verbose", 'v', KIND_FLAG, FIELD(verbose), NULL, 0, 0, "log more"},
-    {"version", 0, KIND_ONCE, FIELD(version), NULL, 0, 0, "print the version and exit"},
-    {"help", 'h', KIND_ONCE, FIELD(help), NULL, 0, 0, "print this page and exit"},
+    {"verbose", 'v', KV_SETTING_FLAG, FIELD(verbose), NULL, 0, 0, "log more"},
+    {"version", 0, KV_SETTING_ONCE, FIELD(version), NULL, 0, 0,
+     "print the version and exit"},
+    {"help", 'h', KV_SETTING_ONCE, FIELD(help), NULL, 0, 0, "print this page and exit"},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -98,152 +81,34 @@ static const struct row rows[] = {
 /* Long options are told from each other by this plus their row. */
 #define LONG_BASE 256
 
-static const char *const sync_names[] = {
-    [KV_SYNC_ALWAYS] = "always",
-    [KV_SYNC_INTERVAL] = "interval",
-    [KV_SYNC_OFF] = "off",
-};
-
-static void *field_of(struct kv_config *config, const struct row *row)
+static void *field_of(struct kv_config *config, const struct kv_setting *row)
 {
     return (char *)config + row->offset;
 }
 
-static const void *field_of_const(const struct kv_config *config, const struct row *row)
+static const void *field_of_const(const struct kv_config *config,
+                                  const struct kv_setting *row)
 {
     return (const char *)config + row->offset;
 }
 
-static bool takes_argument(const struct row *row)
+static bool takes_argument(const struct kv_setting *row)
 {
     return row->argument != NULL;
 }
 
-/* -- Values -- */
-
-static int set_text(char **field, const char *value, struct kv_buf *error)
+static int set(struct kv_config *config, const struct kv_setting *row,
+               const char *value, enum kv_setting_source source, struct kv_buf *error)
 {
-    if (*value == '\0') {
-        kv_buf_adds(error, "must not be empty");
-        return -EINVAL;
-    }
-    char *copy = strdup(value);
-    if (!copy)
-        return -ENOMEM;
-    free(*field);
-    *field = copy;
-    return 0;
+    return kv_setting_set(row, field_of(config, row), value, source, error);
 }
 
-static void list_clear(struct kv_config_list *list)
+static const struct kv_setting *row_named(const char *name)
 {
-    for (size_t i = 0; i < list->count; i++)
-        free(list->items[i]);
-    free(list->items);
-    *list = (struct kv_config_list){0};
-}
-
-static int list_add(struct kv_config_list *list, const char *value)
-{
-    char **items = reallocarray(list->items, list->count + 2, sizeof(*items));
-    if (!items)
-        return -ENOMEM;
-    list->items = items;
-    items[list->count] = strdup(value);
-    if (!items[list->count])
-        return -ENOMEM;
-    items[++list->count] = NULL;
-    return 0;
-}
-
-static int set_list(struct kv_config_list *list, const char *value,
-                    enum kv_config_source source, struct kv_buf *error)
-{
-    if (list->source != source)
-        list_clear(list);
-    list->source = source;
-    bool none = strcmp(value, "none") == 0;
-    if (list->none || (none && list->count > 0)) {
-        kv_buf_adds(error, "'none' stands alone");
-        return -EINVAL;
-    }
-    if (none) {
-        list->none = true;
-        return 0;
-    }
-    if (*value == '\0') {
-        kv_buf_adds(error, "must not be empty");
-        return -EINVAL;
-    }
-    return list_add(list, value);
-}
-
-static int set_number(uint64_t *field, const struct row *row, const char *value,
-                      struct kv_buf *error)
-{
-    uint64_t number;
-    int err = row->kind == KIND_SIZE ? kv_text_size(value, &number)
-                                     : kv_text_number(value, &number);
-    if (!err && number >= row->min && number <= row->max) {
-        *field = number;
-        return 0;
-    }
-    if (row->kind == KIND_SIZE) {
-        kv_buf_adds(error, "must be a size from ");
-        kv_text_add_size(error, row->min);
-        kv_buf_adds(error, " to ");
-        kv_text_add_size(error, row->max);
-    } else {
-        kv_buf_addf(error, "must be a number from %llu to %llu",
-                    (unsigned long long)row->min, (unsigned long long)row->max);
-    }
-    kv_buf_addf(error, ", not '%s'", value);
-    return -EINVAL;
-}
-
-static int set_flag(bool *field, const char *value, struct kv_buf *error)
-{
-    bool yes = strcmp(value, "yes") == 0 || strcmp(value, "true") == 0;
-    if (!yes && strcmp(value, "no") != 0 && strcmp(value, "false") != 0) {
-        kv_buf_addf(error, "must be yes or no, not '%s'", value);
-        return -EINVAL;
-    }
-    *field = yes;
-    return 0;
-}
-
-static int set_sync(enum kv_sync *field, const char *value, struct kv_buf *error)
-{
-    for (size_t i = 0; i < sizeof(sync_names) / sizeof(sync_names[0]); i++)
-        if (strcmp(value, sync_names[i]) == 0) {
-            *field = (enum kv_sync)i;
-            return 0;
-        }
-    kv_buf_addf(error, "must be always, interval or off, not '%s'", value);
-    return -EINVAL;
-}
-
-/* Set one option; error gets what is wrong with the value, without its name. */
-static int set(struct kv_config *config, const struct row *row, const char *value,
-               enum kv_config_source source, struct kv_buf *error)
-{
-    void *field = field_of(config, row);
-    switch (row->kind) {
-    case KIND_FLAG:
-    case KIND_ONCE:
-        return set_flag(field, value, error);
-    case KIND_FILE:
-    case KIND_TEXT:
-        return set_text(field, value, error);
-    case KIND_LIST:
-        return set_list(field, value, source, error);
-    case KIND_NUMBER:
-    case KIND_SIZE:
-        return set_number(field, row, value, error);
-    case KIND_SYNC:
-        return set_sync(field, value, error);
-    }
-    return -EINVAL;
+    for (size_t i = 0; i < ROWS; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return &rows[i];
+    return NULL;
 }
 
 static int set_defaults(struct kv_config *config, struct kv_buf *error)
@@ -251,6 +116,7 @@ static int set_defaults(struct kv_config *config, struct kv_buf *error)
     struct kv_store_config store;
     kv_store_config_default(&store);
     *config = (struct kv_config){
+        .owner = {store.uid, store.gid},
         .sync = store.sync,
         .sync_interval_ms = store.sync_interval_ms,
         .cache_bytes = store.cache_bytes,
@@ -259,23 +125,28 @@ static int set_defaults(struct kv_config *config, struct kv_buf *error)
         .log_max_bytes = store.log_max_bytes,
         .log_max_events = store.log_max_events,
     };
-    int err = set_text(&config->data, "/var/lib/kvfs", error);
+    int err =
+        set(config, row_named("data"), "/var/lib/kvfs", KV_SETTING_DEFAULT, error);
     return err ? err
-               : set_list(&config->listen, "127.0.0.1:5000", KV_CONFIG_DEFAULT, error);
+               : set(config, row_named("listen"), "127.0.0.1:5000", KV_SETTING_DEFAULT,
+                     error);
 }
 
 /* -- The command line -- */
 
-static void add_nearest(struct kv_buf *error, const char *word, const char *dashes)
+/* The option that name may be a misspelling of; what follows a '=' is not part of it.
+ */
+static void add_nearest(struct kv_buf *error, const char *name, const char *dashes)
 {
-    for (size_t i = 0; i < ROWS; i++)
+    KV_CLEANUP(kv_free) char *word = strndup(name, strcspn(name, "="));
+    for (size_t i = 0; word && i < ROWS; i++)
         if (kv_text_is_near(word, rows[i].name)) {
             kv_buf_addf(error, " (did you mean '%s%s'?)", dashes, rows[i].name);
             return;
         }
 }
 
-static const struct row *row_of(int code)
+static const struct kv_setting *row_of(int code)
 {
     if (code >= LONG_BASE && (size_t)(code - LONG_BASE) < ROWS)
         return &rows[code - LONG_BASE];
@@ -288,7 +159,7 @@ static const struct row *row_of(int code)
 /* What getopt_long refused, in words; argument is the word it stopped at. */
 static void explain_refusal(int code, const char *argument, struct kv_buf *error)
 {
-    const struct row *row = row_of(optopt);
+    const struct kv_setting *row = row_of(optopt);
     if (code == ':' && row)
         kv_buf_addf(error, "option '--%s' needs a value (%s)", row->name,
                     row->argument);
@@ -320,14 +191,14 @@ static int parse_arguments(struct kv_config *config, int argc, char *const argv[
     opterr = 0;
     int code;
     while ((code = getopt_long(argc, argv, letters, options, NULL)) != -1) {
-        const struct row *row = code == '?' || code == ':' ? NULL : row_of(code);
+        const struct kv_setting *row = code == '?' || code == ':' ? NULL : row_of(code);
         if (!row) {
             explain_refusal(code, argv[optind - 1], error);
             return -EINVAL;
         }
         KV_CLEANUP(kv_buf_done) struct kv_buf reason = {0};
         int err =
-            set(config, row, optarg ? optarg : "yes", KV_CONFIG_COMMAND_LINE, &reason);
+            set(config, row, optarg ? optarg : "yes", KV_SETTING_COMMAND_LINE, &reason);
         if (err) {
             kv_buf_addf(error, "--%s %.*s", row->name, (int)reason.len, reason.data);
             return err;
@@ -352,13 +223,10 @@ static char *strip(char *text)
     return text;
 }
 
-static const struct row *row_named(const char *name)
+/* Whether a file may hold it. */
+static bool is_for_files(const struct kv_setting *row)
 {
-    for (size_t i = 0; i < ROWS; i++)
-        if (strcmp(rows[i].name, name) == 0 && rows[i].kind != KIND_FILE &&
-            rows[i].kind != KIND_ONCE)
-            return &rows[i];
-    return NULL;
+    return row->kind != KV_SETTING_FILE && row->kind != KV_SETTING_ONCE;
 }
 
 /* One line of the file; error gets the reason without the place. */
@@ -374,14 +242,18 @@ static int parse_line(struct kv_config *config, char *line, struct kv_buf *error
     }
     *equals = '\0';
     name = strip(name);
-    const struct row *row = row_named(name);
+    const struct kv_setting *row = row_named(name);
+    if (row && !is_for_files(row)) {
+        kv_buf_addf(error, "'%s' is for the command line only", name);
+        return -EINVAL;
+    }
     if (!row) {
         kv_buf_addf(error, "unknown name '%s'", name);
         add_nearest(error, name, "");
         return -EINVAL;
     }
     KV_CLEANUP(kv_buf_done) struct kv_buf reason = {0};
-    int err = set(config, row, strip(equals + 1), KV_CONFIG_FILE, &reason);
+    int err = set(config, row, strip(equals + 1), KV_SETTING_CONFIG_FILE, &reason);
     if (err)
         kv_buf_addf(error, "%s %.*s", name, (int)reason.len, reason.data);
     return err;
@@ -449,8 +321,8 @@ void kv_config_done(struct kv_config *config)
     free(config->mount);
     free(config->socket);
     free(config->file);
-    list_clear(&config->listen);
-    list_clear(&config->allowed_hosts);
+    kv_config_list_done(&config->listen);
+    kv_config_list_done(&config->allowed_hosts);
     *config = (struct kv_config){0};
 }
 
@@ -458,6 +330,8 @@ void kv_config_store(const struct kv_config *config, struct kv_store_config *ret
 {
     kv_store_config_default(ret);
     ret->path = config->data;
+    ret->uid = config->owner.uid;
+    ret->gid = config->owner.gid;
     ret->sync = config->sync;
     ret->sync_interval_ms = (unsigned)config->sync_interval_ms;
     ret->cache_bytes = (size_t)config->cache_bytes;
@@ -467,39 +341,8 @@ void kv_config_store(const struct kv_config *config, struct kv_store_config *ret
     ret->log_max_events = config->log_max_events;
 }
 
-/* The value as a file would have it; nothing for what is not set. */
-static void add_value(struct kv_buf *out, const struct kv_config *config,
-                      const struct row *row)
-{
-    const void *field = field_of_const(config, row);
-    switch (row->kind) {
-    case KIND_FLAG:
-        kv_buf_adds(out, *(const bool *)field ? "yes" : "no");
-        break;
-    case KIND_TEXT: {
-        const char *text = *(char *const *)field;
-        kv_buf_adds(out, text ? text : "");
-        break;
-    }
-    case KIND_NUMBER:
-        if (*(const uint64_t *)field)
-            kv_buf_addf(out, "%llu", (unsigned long long)*(const uint64_t *)field);
-        break;
-    case KIND_SIZE:
-        kv_text_add_size(out, *(const uint64_t *)field);
-        break;
-    case KIND_SYNC:
-        kv_buf_adds(out, sync_names[*(const enum kv_sync *)field]);
-        break;
-    case KIND_LIST: /* one line for each item */
-    case KIND_FILE:
-    case KIND_ONCE:
-        break;
-    }
-}
-
 static void help_entry(struct kv_buf *out, const struct kv_config *defaults,
-                       const struct row *row)
+                       const struct kv_setting *row)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf left = {0}, text = {0}, value = {0};
     kv_buf_addf(&left, "  --%s", row->name);
@@ -509,12 +352,12 @@ static void help_entry(struct kv_buf *out, const struct kv_config *defaults,
         kv_buf_addf(&left, ", -%c", row->letter);
     kv_buf_addc(&left, '\0');
     kv_buf_adds(&text, row->help);
-    if (row->kind == KIND_LIST) {
+    if (row->kind == KV_SETTING_LIST) {
         const struct kv_config_list *list = field_of_const(defaults, row);
         if (list->count)
             kv_buf_adds(&value, list->items[0]);
-    } else if (row->kind != KIND_FLAG) {
-        add_value(&value, defaults, row);
+    } else if (row->kind != KV_SETTING_FLAG) {
+        kv_setting_format(row, field_of_const(defaults, row), &value);
     }
     if (value.len)
         kv_buf_addf(&text, " (default %.*s)", (int)value.len, value.data);
@@ -560,10 +403,10 @@ static bool text_add(char ***text, size_t *count, struct kv_buf *line)
 }
 
 static bool text_add_row(char ***text, size_t *count, const struct kv_config *config,
-                         const struct row *row)
+                         const struct kv_setting *row)
 {
     struct kv_buf line = {0};
-    if (row->kind == KIND_LIST) {
+    if (row->kind == KV_SETTING_LIST) {
         const struct kv_config_list *list = field_of_const(config, row);
         for (size_t i = 0; i < list->count; i++) {
             kv_buf_addf(&line, "%s = %s", row->name, list->items[i]);
@@ -576,7 +419,7 @@ static bool text_add_row(char ***text, size_t *count, const struct kv_config *co
         return text_add(text, count, &line);
     }
     KV_CLEANUP(kv_buf_done) struct kv_buf value = {0};
-    add_value(&value, config, row);
+    kv_setting_format(row, field_of_const(config, row), &value);
     if (value.len == 0)
         return true;
     kv_buf_addf(&line, "%s = %.*s", row->name, (int)value.len, value.data);

@@ -8,6 +8,8 @@
  * begins a comment line. The command line wins over the file; a list given on the
  * command line replaces the file's. Used by the main thread only. */
 
+#include "setting.h"
+
 #include "base/buf.h"
 #include "store/store.h"
 
@@ -15,24 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where a value came from; a later one replaces an earlier one. */
-enum kv_config_source {
-    KV_CONFIG_DEFAULT = 0,
-    KV_CONFIG_FILE,
-    KV_CONFIG_COMMAND_LINE,
-};
-
-/* Strings in the order they were given; items is NULL-terminated when not NULL. */
-struct kv_config_list {
-    char **items;
-    size_t count;
-    enum kv_config_source source;
-    bool none; /* "none" was given: explicitly empty */
-};
-
 struct kv_config {
     char *data, *mount, *socket, *file;
     struct kv_config_list listen, allowed_hosts;
+    struct kv_config_owner owner; /* of keys that are made over HTTP */
     enum kv_sync sync;
     uint64_t sync_interval_ms;
     uint64_t cache_bytes, max_value_bytes, max_store_bytes;
