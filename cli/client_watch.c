@@ -88,6 +88,10 @@ static int on_event(void *ctx, const struct kv_sse_event *event)
     struct kv_span json;
     uint64_t revision = 0;
     w->wait_ms = RETRY_FIRST_MS;
+    if (strcmp(event->type, "compacted") == 0)
+        return kv_fault_set(w->fault, KV_EXIT_REFUSED, NULL,
+                            "more changed than could be read in time, and what comes "
+                            "next is not held any more: some changes are lost");
     if (!is_change(event->type))
         return 0;
     if (kv_json_read(event->data, event->data_len, &json) ||
@@ -157,8 +161,7 @@ static int stream(struct watching *w, uint64_t since)
     add_parameter(&target, "key", scope->key);
     add_parameter(&target, "dir", scope->dir);
     add_parameter(&target, "prefix", scope->prefix);
-    if (w->watcher->values)
-        kv_buf_adds(&target, "&values=1");
+    kv_buf_adds(&target, w->watcher->values ? "&values=1" : "&values=0");
     kv_buf_addc(&target, '\0');
     const char *id = kv_sse_last_id(&w->sse);
     if (id && *id)
@@ -171,7 +174,6 @@ static int stream(struct watching *w, uint64_t since)
         .target = target.data,
         .headers = {"Accept: text/event-stream", *id ? resume.data : NULL},
         .sink = &sink,
-        .endless = true,
     };
     kv_sse_restart(&w->sse);
     int status = kv_http_perform(w->client->http, &request, &answer, w->fault);

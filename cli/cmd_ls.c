@@ -109,6 +109,9 @@ static int run_ls(struct kv_cli *cli)
     if (!status)
         status = cli->access->ops->list(cli->access, &listing, print_entry, cli,
                                         &cli->fault);
+    if (status == KV_EXIT_NOT_FOUND)
+        kv_fault_set(&cli->fault, KV_EXIT_NOT_FOUND, listing.dir,
+                     "there is no such directory");
     if (status && status != KV_EXIT_LOCAL) {
         /* What was listed before it broke off is still worth seeing. */
         (void)fflush(stdout);

@@ -13,7 +13,8 @@
 #include <strings.h>
 
 #define CONNECT_TIMEOUT_S 10L
-/* A server that neither takes nor gives a byte for so long is away. */
+/* A server that neither takes nor gives a byte for so long is away; a change stream has
+ * a heartbeat every 15 s. */
 #define STALL_S 60L
 
 struct kv_http {
@@ -233,7 +234,7 @@ static void set_body(CURL *curl, struct exchange *exchange)
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
-static void set_common(struct kv_http *http, const struct kv_http_request *request)
+static void set_common(struct kv_http *http)
 {
     CURL *curl = http->curl;
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, http->reason);
@@ -245,10 +246,8 @@ static void set_common(struct kv_http *http, const struct kv_http_request *reque
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
     if (http->socket_path)
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, http->socket_path);
-    if (!request->endless) {
-        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-        curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALL_S);
-    }
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALL_S);
 }
 
 static void free_headers(struct curl_slist **list)
@@ -328,7 +327,7 @@ int kv_http_perform(struct kv_http *http, const struct kv_http_request *request,
     CURL *curl = http->curl;
     curl_easy_reset(curl);
     *http->reason = '\0';
-    set_common(http, request);
+    set_common(http);
     set_body(curl, &exchange);
     curl_easy_setopt(curl, CURLOPT_URL, url.data);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);

@@ -127,6 +127,10 @@ static int open_access(struct kv_cli *cli)
                             "--url, --socket and --mount exclude each other");
     if (!given)
         choose_default(cli);
+    if (kv_option_given(&cli->args, KV_OPT_VERBOSE))
+        kv_notice("using %s", values[KV_OPT_MOUNT]    ? values[KV_OPT_MOUNT]
+                              : values[KV_OPT_SOCKET] ? values[KV_OPT_SOCKET]
+                                                      : values[KV_OPT_URL]);
     if (values[KV_OPT_MOUNT])
         return kv_mountio_open(values[KV_OPT_MOUNT], &cli->access, &cli->fault);
     if (values[KV_OPT_SOCKET])

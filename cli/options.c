@@ -62,10 +62,12 @@ static size_t option_of(int code)
 static int refuse_unknown(const char *argument, uint32_t allowed, const char *who,
                           struct kv_fault *fault)
 {
-    const char *name = argument + strspn(argument, "-");
-    size_t len = strcspn(name, "=");
+    const char *start = argument + strspn(argument, "-");
+    KV_CLEANUP(kv_free) char *name = strndup(start, strcspn(start, "="));
+    if (!name)
+        return kv_fault_no_memory(fault);
     for (size_t i = 0; i < KV_OPTIONS; i++)
-        if (strncmp(rows[i].name, name, len) == 0 && rows[i].name[len] == '\0')
+        if (strcmp(rows[i].name, name) == 0)
             return kv_fault_set(fault, KV_EXIT_USAGE, NULL, "'%s' has no option '--%s'",
                                 who, rows[i].name);
     kv_fault_set(fault, KV_EXIT_USAGE, NULL, "unknown option '%s'", argument);
