@@ -42,9 +42,9 @@ static int doomed_add(struct doomed_list *list, const struct kv_row *row,
     return 0;
 }
 
-/* Id of the directory that holds the next row: the nearest one before it in the list
- * that is its parent. Going up from the row before costs as many steps as levels are
- * left. */
+/* Id of the directory that holds the next row, from the nearest row before it that is
+ * that directory or lies in it too. Both are told by a length alone, because whatever
+ * stands between a directory and its last descendant begins with its name. */
 static uint64_t parent_in(const struct doomed_list *list, const void *key, size_t len)
 {
     size_t parent = kv_key_parent_len(key, len);
@@ -52,8 +52,7 @@ static uint64_t parent_in(const struct doomed_list *list, const void *key, size_
         const struct kv_record *record = list->rows[i].record;
         if (kv_record_is_dir(record) && record->key_len == parent)
             return record->meta.id;
-        if (!kv_record_is_dir(record) &&
-            kv_key_parent_len(record->key, record->key_len) == parent)
+        if (kv_key_parent_len(record->key, record->key_len) == parent)
             return list->rows[i].parent_id;
     }
     return 0;
