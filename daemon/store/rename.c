@@ -90,13 +90,15 @@ static int prepare(struct kv_batch *batch, const struct kv_op *op, struct move *
 {
     struct kv_found source, target;
     struct kv_parent parent;
+    if (!op->to)
+        return -EINVAL;
     int err = kv_apply_find(batch, op->key, op->key_len, &source);
     if (err)
         return err;
     if (!source.exists)
         return -ENOENT;
     if (kv_key_equal(op->key, op->key_len, op->to, op->to_len))
-        return -EALREADY;
+        return op->flags & KV_OP_EXCL ? -EEXIST : -EALREADY;
     if (kv_key_is_below(op->to, op->to_len, op->key, op->key_len))
         return -EINVAL;
     move->meta = source.row.meta;
@@ -292,36 +294,58 @@ static int take_out(struct kv_batch *batch, const char *top, size_t len,
     return err;
 }
 
-/* Put rows [first, end) back at their new keys. */
-static int put_back(struct kv_batch *batch, const struct move *move,
-                    const struct rows *rows, size_t first, size_t end, bool implied,
-                    struct kv_event **ret_event)
+static struct kv_record *bare_copy(const struct kv_record *record)
 {
-    for (size_t i = first; i < end; i++) {
-        const struct kv_record *old = rows->records[i];
-        char key[KV_KEY_MAX];
-        size_t len = moved_key(move, old->key, old->key_len, key);
-        struct kv_meta meta = old->meta;
-        meta.mod_revision = kv_batch_revision(batch);
-        meta.ctime_ns = batch->now_ns;
-        KV_CLEANUP(kv_record_unrefp)
-        struct kv_record *record = kv_record_copy(old, &meta, key, len);
-        if (!record)
-            return kv_apply_broke(batch, -ENOMEM);
-        int err = kv_batch_put(batch, record, NULL);
-        if (!err)
-            err = announce(batch, move, record, old->key, old->key_len, implied,
-                           ret_event);
-        if (!err && implied) /* the other side may have taken the old key: ask LMDB */
-            err = kv_batch_change(batch, KV_CHANGE_FORGET, NULL, (*ret_event)->from,
-                                  old->key_len);
-        if (err)
-            return err;
-    }
-    return 0;
+    return kv_record_new(&(struct kv_record_parts){
+        .meta = record->meta,
+        .key = record->key,
+        .key_len = record->key_len,
+        .xattrs = record->xattrs,
+        .xattrs_len = record->xattrs_len,
+        .bare = true,
+    });
 }
 
-static int exchange(struct kv_batch *batch, const struct move *move)
+/* Put a row that was taken out back at its new key. */
+static int put_back(struct kv_batch *batch, const struct move *move,
+                    const struct kv_record *old, bool implied,
+                    struct kv_event **ret_event)
+{
+    char key[KV_KEY_MAX];
+    size_t len = moved_key(move, old->key, old->key_len, key);
+    struct kv_meta meta = old->meta;
+    meta.mod_revision = kv_batch_revision(batch);
+    meta.ctime_ns = batch->now_ns;
+    KV_CLEANUP(kv_record_unrefp)
+    struct kv_record *record = kv_record_copy(old, &meta, key, len);
+    if (!record)
+        return kv_apply_broke(batch, -ENOMEM);
+    KV_CLEANUP(kv_record_unrefp)
+    struct kv_record *shown = implied ? bare_copy(record) : kv_record_ref(record);
+    if (!shown)
+        return kv_apply_broke(batch, -ENOMEM);
+    int err = kv_batch_put(batch, record, NULL);
+    if (!err)
+        err = announce(batch, move, shown, old->key, old->key_len, implied, ret_event);
+    if (!err && implied) /* the other side may have taken the old key: ask LMDB */
+        err = kv_batch_change(batch, KV_CHANGE_FORGET, NULL, (*ret_event)->from,
+                              old->key_len);
+    return err;
+}
+
+/* Put back what was below the row that was taken out first. */
+static int put_back_below(struct kv_batch *batch, const struct move *move,
+                          const struct rows *rows)
+{
+    struct kv_event *event;
+    int err = 0;
+    for (size_t i = 1; i < rows->count && !err; i++)
+        err = put_back(batch, move, rows->records[i], true, &event);
+    return err;
+}
+
+static int exchange(struct kv_batch *batch, const struct move *move,
+                    struct kv_record **ret)
 {
     struct move back = *move;
     back.from = move->to;
@@ -330,23 +354,22 @@ static int exchange(struct kv_batch *batch, const struct move *move)
     back.to_len = move->from_len;
     KV_CLEANUP(rows_done) struct rows there = {0};
     KV_CLEANUP(rows_done) struct rows here = {0};
-    struct kv_event *first, *second, *implied;
+    struct kv_event *first, *second;
     int err = take_out(batch, move->from, move->from_len, &there);
     if (!err)
         err = take_out(batch, back.from, back.from_len, &here);
     if (!err)
-        err = put_back(batch, move, &there, 0, 1, false, &first);
+        err = put_back(batch, move, there.records[0], false, &first);
     if (!err)
-        err = put_back(batch, &back, &here, 0, 1, false, &second);
+        err = put_back(batch, &back, here.records[0], false, &second);
     if (err)
         return err;
     first->exchanged = second->exchanged = true;
     first->from_parent_id = second->parent_id;
     second->from_parent_id = first->parent_id;
-    err = put_back(batch, move, &there, 1, there.count, true, &implied);
-    if (!err)
-        err = put_back(batch, &back, &here, 1, here.count, true, &implied);
-    return err;
+    *ret = kv_record_ref(first->record);
+    err = put_back_below(batch, move, &there);
+    return err ? err : put_back_below(batch, &back, &here);
 }
 
 /* The other direction of an exchange must fit as well. */
@@ -375,7 +398,7 @@ int kv_apply_rename(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
     if (err)
         return err == -EALREADY ? 0 : err;
     if (move.exchange) {
-        err = exchange(batch, &move);
+        err = exchange(batch, &move, &op->result);
         return err ? err : touch_both(batch, &move);
     }
     err = kv_apply_make_parents(batch, origin, op->to, op->to_len, &move.to_parent);

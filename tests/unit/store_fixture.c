@@ -3,7 +3,6 @@
 
 #include "store/expiry.h"
 #include "store/state.h"
-#include "store/xattr.h"
 
 #include <ftw.h>
 #include <stdio.h>

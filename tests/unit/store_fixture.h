@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "store/store.h"
+#include "store/xattr.h"
 #include "suite.h"
 
 #include <errno.h>

@@ -1,7 +1,6 @@
 #include "store_fixture.h"
 
 #include "base/clock.h"
-#include "store/xattr.h"
 
 #define HOUR_NS (3600 * KV_NS_PER_S)
 
