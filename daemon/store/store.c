@@ -139,6 +139,9 @@ int kv_store_open(const struct kv_store_config *config, struct kv_store **ret)
     store->config.path = strdup(config->path);
     if (!store->config.path)
         return -ENOMEM;
+    /* A log that filled the store would keep deletes from making room. */
+    if (store->config.log_max_bytes > config->max_store_bytes / 4)
+        store->config.log_max_bytes = config->max_store_bytes / 4;
     struct kv_counters counters;
     int err = lock_directory(config->path, &store->lock_fd);
     if (!err)

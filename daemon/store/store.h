@@ -45,7 +45,8 @@ struct kv_store_config {
     size_t cache_bytes;        /* bound of the LRU */
     uint64_t max_value_bytes;
     uint64_t max_store_bytes;  /* of the LMDB file */
-    uint64_t log_max_bytes, log_max_events;
+    uint64_t log_max_bytes;        /* and at most a quarter of max_store_bytes */
+    uint64_t log_max_events;
     uint32_t uid, gid;             /* of keys made without saying whose */
     uint32_t file_mode, dir_mode;  /* permission bits for those */
 };

@@ -15,9 +15,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #define MAX_READERS 1024
 #define RESERVE_BYTES (UINT64_C(64) << 20)
+/* What puts leave free on the disk, for the pages that a delete must copy. */
+#define DISK_RESERVE_BYTES (UINT64_C(2) << 20)
 /* A file that may still grow by so much has room, whatever its free list says. */
 #define ROOMY_BYTES (UINT64_C(512) << 20)
 
@@ -308,11 +312,38 @@ void kv_view_end(struct kv_view *view)
     pool_give(view->table, view);
 }
 
+/* How large the file can become on its disk as it is now, less the reserve. */
+static int disk_limit(MDB_env *env, uint64_t *ret)
+{
+    int fd;
+    struct stat st;
+    struct statvfs disk;
+    int rc = mdb_env_get_fd(env, &fd);
+    if (rc)
+        return errno_of(rc);
+    if (fstat(fd, &st) < 0 || fstatvfs(fd, &disk) < 0)
+        return -errno;
+    uint64_t limit = (uint64_t)st.st_size + disk.f_bavail * disk.f_frsize;
+    *ret = limit > DISK_RESERVE_BYTES ? limit - DISK_RESERVE_BYTES : 0;
+    return 0;
+}
+
+/* A disk that becomes full in the middle of a write makes it a short one, which LMDB
+ * reports as EIO. Nothing of the commit has taken effect then. */
+static bool was_disk_full(MDB_env *env, int rc)
+{
+    int fd;
+    struct statvfs disk;
+    return rc == EIO && mdb_env_get_fd(env, &fd) == 0 && fstatvfs(fd, &disk) == 0 &&
+           disk.f_bavail * disk.f_frsize < DISK_RESERVE_BYTES / 2;
+}
+
 int kv_view_commit(struct kv_view *view)
 {
+    MDB_env *env = view->table->env;
     int rc = mdb_txn_commit(view->txn);
     free(view);
-    return errno_of(rc);
+    return was_disk_full(env, rc) ? -ENOSPC : errno_of(rc);
 }
 
 uint64_t kv_view_number(struct kv_view *view)
@@ -358,11 +389,16 @@ int kv_view_space(struct kv_view *view, uint64_t *ret_used, uint64_t *ret_free)
         rc = mdb_env_stat(view->table->env, &stat);
     if (rc)
         return errno_of(rc);
-    uint64_t max = view->table->max_bytes;
+    uint64_t max = 0;
+    int err = disk_limit(view->table->env, &max);
+    if (err)
+        return err;
+    if (max > view->table->max_bytes)
+        max = view->table->max_bytes;
     uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
     if (used + max / 16 > max || used + ROOMY_BYTES > max) {
         uint64_t pages = 0;
-        int err = free_pages(view->table, &pages);
+        err = free_pages(view->table, &pages);
         if (err)
             return err;
         used -= pages * stat.ms_psize;

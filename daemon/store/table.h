@@ -71,7 +71,8 @@ int kv_view_commit(struct kv_view *view);
  * before it, and it grows with each commit. */
 uint64_t kv_view_number(struct kv_view *view);
 
-/* Bytes that puts may still fill, as of the last commit; 0 when it is full. */
+/* Bytes that puts may still fill, within max_bytes and what the disk has free, as of the
+ * last commit; 0 when it is full. */
 int kv_view_space(struct kv_view *view, uint64_t *ret_used, uint64_t *ret_free);
 
 int kv_view_get(struct kv_view *view, enum kv_db db, struct kv_slice key,
