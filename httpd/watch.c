@@ -31,11 +31,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <string.h>
 
 #define HEARTBEAT_NS (15 * KV_NS_PER_S)
 #define BUCKETS 4096
 #define HUB_BATCH 64
+/* Parked watchers whose sockets one tick looks at. */
+#define PROBE_BATCH 512
 /* What one call of the reader may take before other connections have their turn. */
 #define READ_BATCH 16
 #define READ_ROUNDS 16
@@ -66,6 +69,7 @@ struct kv_watcher {
     struct kv_buf text;
     bool values;
     bool ended; /* what is in out is the last */
+    bool probe; /* its client may be gone: say something to find out; as position */
     struct kv_list_node parked,
         bucket; /* hub->lock; parked: also the hub's wake list */
     /* The reader's; while parked hub->lock guards them. */
@@ -288,6 +292,38 @@ void kv_hub_free(struct kv_hub *hub)
     free(hub);
 }
 
+/* A client that went away while its connection is suspended is noticed by nobody. Look
+ * at the sockets of some parked watchers, another batch each time, and let those
+ * whose client has closed its side say something: when it is gone for good the answer
+ * is a reset, which the next look finds; when it only closed its sending side it
+ * goes on reading. poll(2) does not wait here, and the lock is what keeps the
+ * descriptors open: their connections are suspended as long as they are parked. */
+static void probe_locked(struct kv_hub *hub, struct kv_list_node *wake)
+{
+    struct kv_watcher *watchers[PROBE_BATCH];
+    struct pollfd fds[PROBE_BATCH];
+    nfds_t count = 0;
+    KV_LIST_FOREACH(it, &hub->parked)
+    {
+        if (count == PROBE_BATCH)
+            break;
+        watchers[count] = KV_CONTAINER_OF(it, struct kv_watcher, parked);
+        fds[count] = (struct pollfd){kv_request_conn(watchers[count]->request)->fd,
+                                     POLLRDHUP, 0};
+        count++;
+    }
+    if (count == 0 || poll(fds, count, 0) < 0)
+        return;
+    for (nfds_t i = 0; i < count; i++) {
+        kv_list_remove(&watchers[i]->parked);
+        kv_list_push_back(&hub->parked, &watchers[i]->parked);
+        if (!(fds[i].revents & (POLLRDHUP | POLLHUP | POLLERR)))
+            continue;
+        watchers[i]->probe = true;
+        unpark_locked(watchers[i], wake);
+    }
+}
+
 void kv_hub_tick(struct kv_hub *hub)
 {
     struct kv_list_node wake;
@@ -303,6 +339,7 @@ void kv_hub_tick(struct kv_hub *hub)
         move_to_locked(watcher, &position);
         unpark_locked(watcher, &wake);
     }
+    probe_locked(hub, &wake);
     kv_unlock(&hub->lock);
     wake_all(&wake);
 }
@@ -407,8 +444,10 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max)
             return MHD_CONTENT_READER_END_OF_STREAM;
         more = read_feed(watcher);
         int64_t now = kv_clock_monotonic_ns();
-        if (watcher->out.len == 0 && !more && now - watcher->spoke_ns >= HEARTBEAT_NS)
+        bool quiet = watcher->out.len == 0 && !more;
+        if (quiet && (watcher->probe || now - watcher->spoke_ns >= HEARTBEAT_NS))
             say_heartbeat(watcher);
+        watcher->probe = false;
         if (watcher->out.len > 0)
             watcher->spoke_ns = now;
     }
