@@ -150,17 +150,15 @@ static int apply_nested(struct kv_batch *batch, struct kv_txn *txn, struct kv_op
     return err;
 }
 
-/* Keys of the transaction that are due but still there go first, each in a revision of
- * its own: nothing may build on an expired key. Only needed while the batch could not
- * delete all that was due. */
-static int expire_named(struct kv_batch *batch, const void *key, size_t len)
+/* Delete a key in a revision of its own if it is due. */
+static int expire_key(struct kv_batch *batch, const void *key, size_t len)
 {
     struct kv_found found;
     struct kv_parent parent;
-    int err = len ? kv_apply_find(batch, key, len, &found) : 0;
-    if (err || !len || !found.exists || !found.row.meta.expiry_ns ||
+    int err = kv_apply_find(batch, key, len, &found);
+    if (err || !found.exists || !found.row.meta.expiry_ns ||
         found.row.meta.expiry_ns > batch->now_ns)
-        return err;
+        return kv_apply_broke(batch, err);
     struct kv_batch_mark mark = kv_batch_mark(batch);
     err = kv_apply_find_parent(batch, key, len, false, &parent);
     if (!err)
@@ -173,6 +171,17 @@ static int expire_named(struct kv_batch *batch, const void *key, size_t len)
     return kv_apply_broke(batch, err);
 }
 
+/* The key, and what stands where its directories would be. */
+static int expire_named(struct kv_batch *batch, const void *key, size_t len)
+{
+    int err = 0;
+    for (; len > 0 && !err; len = kv_key_parent_len(key, len))
+        err = expire_key(batch, key, len);
+    return err;
+}
+
+/* Keys of the transaction that are due but still there go first: nothing may build on
+ * an expired key. Only needed while the batch could not delete all that was due. */
 static int expire_all_named(struct kv_batch *batch, struct kv_txn *txn)
 {
     int err = 0;
@@ -207,9 +216,9 @@ int kv_apply_expiry(struct kv_batch *batch, size_t max, uint64_t *count,
     struct due_keys due = {0};
     int err =
         kv_expiry_due(batch->view, batch->now_ns, max, collect_due, &due, ret_next_ns);
-    const char *end = due.keys.data + due.keys.len;
-    for (const char *key = due.keys.data; !err && key < end; key += strlen(key) + 1) {
-        err = expire_named(batch, key, strlen(key));
+    for (size_t at = 0, len; !err && at < due.keys.len; at += len + 1) {
+        len = strlen(due.keys.data + at);
+        err = expire_key(batch, due.keys.data + at, len);
         ++*count;
     }
     kv_buf_done(&due.keys);
@@ -232,6 +241,8 @@ int kv_apply_txn(struct kv_batch *batch, struct kv_txn *txn)
                         : apply_ops(batch, txn, ops, count);
     if (err && batch->event_count > mark.event_count)
         kv_apply_broke(batch, err);
+    if (err)
+        batch->space = mark.space; /* what a refused operation had claimed */
     if (!err)
         err = kv_batch_end_revision(batch, &mark);
     if (batch->broken)
