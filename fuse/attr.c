@@ -1,0 +1,320 @@
+/* GETATTR and SETATTR.
+ *
+ * SETATTR commits at once, with two exceptions. What concerns a name that is not
+ * published yet waits with it. And the time that a process sets on a file it is
+ * writing (cp -p, tar and rsync do so before they close) goes out with the bytes,
+ * because a commit at the close would otherwise set it to now.
+ *
+ * The kernel takes the attributes in the reply to SETATTR without asking whether they
+ * were invalidated meanwhile, so those are for one use only. */
+#include "fuse/attr.h"
+
+#include "base/clock.h"
+#include "fuse/control.h"
+#include "fuse/expect.h"
+#include "fuse/process.h"
+#include "fuse/publish.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* -- What a process sees of its own files -- */
+
+/* The last handle of the inode that the thread's process opened, or NULL; counted. */
+static struct kv_handle *own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t ino,
+                                    bool unpublished)
+{
+    struct kv_handle *own = NULL;
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    if (!inode || (unpublished && inode->unpublished == 0))
+        return NULL;
+    KV_LIST_FOREACH(node, &inode->handles)
+    {
+        struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
+        if ((handle->unpublished || !unpublished) &&
+            kv_process_has(handle->process, tid))
+            own = handle;
+    }
+    return own ? kv_handle_ref(own) : NULL;
+}
+
+static void show_own_bytes(struct kv_handle *handle, struct kv_meta *meta)
+{
+    KV_SCOPED_LOCK(&handle->lock);
+    if (kv_handle_private_locked(handle) || !handle->record)
+        meta->size = kv_handle_size_locked(handle);
+    if (handle->mtime_set)
+        meta->mtime_ns = handle->mtime_ns;
+}
+
+/* An open file without a name: the last that its process has of it. */
+static int orphan_meta(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                       struct kv_meta *ret)
+{
+    struct kv_handle *handle = own_handle(mount, fuse_req_ctx(req)->pid, ino, false);
+    if (!handle)
+        return -ESTALE;
+    kv_lock(&handle->lock);
+    *ret = handle->record ? handle->record->meta
+                          : (struct kv_meta){.id = ino, .mode = S_IFREG | 0600};
+    kv_unlock(&handle->lock);
+    show_own_bytes(handle, ret);
+    ret->id = ino;
+    kv_handle_drop(mount, handle);
+    kv_retry_forget(&mount->retry, fuse_req_ctx(req)->pid);
+    return 0;
+}
+
+int kv_attr_get(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                struct stat *ret, bool *ret_settled)
+{
+    KV_CLEANUP(kv_subject_done) struct kv_subject subject;
+    int err = kv_resolve(mount, req, ino, false, &subject);
+    if (err == -ESTALE) {
+        struct kv_meta meta;
+        err = orphan_meta(mount, req, ino, &meta);
+        if (err)
+            return err;
+        kv_stat_fill(ret, &meta);
+        ret->st_nlink = 0;
+        *ret_settled = false;
+        return 0;
+    }
+    if (err)
+        return err;
+    if (!subject.settled) {
+        struct kv_handle *own = own_handle(mount, fuse_req_ctx(req)->pid, ino, true);
+        if (own) {
+            show_own_bytes(own, &subject.meta);
+            kv_handle_drop(mount, own);
+        }
+    }
+    kv_stat_fill(ret, &subject.meta);
+    *ret_settled = subject.settled;
+    return 0;
+}
+
+static void reply_attr(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                       bool keep)
+{
+    struct stat st;
+    bool settled;
+    int err = kv_attr_get(mount, req, ino, &st, &settled);
+    if (err)
+        fuse_reply_err(req, -err);
+    else
+        fuse_reply_attr(req, &st, keep && settled ? KV_FOREVER : 0);
+}
+
+static void getattr_later(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                          struct fuse_file_info *fi)
+{
+    (void)fi;
+    reply_attr(mount, req, ino, true);
+}
+
+void kv_op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct kv_mount *mount = kv_mount_of(req);
+    (void)fi; /* the kernel sends none, not even for fstat */
+    if (kv_is_control(ino))
+        kv_control_getattr(mount, req, ino);
+    else if (kv_expect_getattr(mount, req, ino))
+        return;
+    else if (!kv_park(mount, req, ino, NULL, false, getattr_later))
+        reply_attr(mount, req, ino, true);
+}
+
+/* -- SETATTR -- */
+
+static int64_t wanted_mtime(const struct stat *attr, int to_set)
+{
+    return to_set & FUSE_SET_ATTR_MTIME_NOW ? kv_clock_realtime_ns()
+                                            : kv_timespec_ns(attr->st_mtim);
+}
+
+/* ftruncate(2): changes the handle's bytes. */
+static void resize_handle(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                          struct kv_handle *handle, off_t size)
+{
+    int err = handle->writable ? kv_store_writable(mount->store) : -EINVAL;
+    uint64_t revision = kv_store_revision(mount->store);
+    if (!err && kv_handle_wants_newest(handle, 0, revision))
+        kv_handle_refresh(handle, kv_newest(mount, handle), revision);
+    if (!err)
+        err = kv_handle_resize(handle, (uint64_t)size, mount->max_value_bytes);
+    if (err) {
+        fuse_reply_err(req, -err);
+        return;
+    }
+    kv_lock(&handle->lock);
+    kv_publish_note_locked(mount, handle);
+    kv_unlock(&handle->lock);
+    reply_attr(mount, req, ino, false);
+}
+
+/* Leave the time with every file of the inode that the process is writing. */
+static bool defer_mtime(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                        int64_t mtime_ns)
+{
+    struct kv_handle *own = own_handle(mount, fuse_req_ctx(req)->pid, ino, true);
+    if (!own)
+        return false;
+    kv_lock(&own->lock);
+    bool deferred = kv_flush_rest(&own->flush);
+    if (deferred) {
+        own->mtime_set = true;
+        own->mtime_ns = mtime_ns;
+    }
+    kv_unlock(&own->lock);
+    kv_handle_drop(mount, own);
+    return deferred;
+}
+
+static unsigned meta_of(const struct stat *attr, int to_set, struct kv_meta *meta)
+{
+    unsigned set = 0;
+    if (to_set & FUSE_SET_ATTR_MODE) {
+        set |= KV_SET_MODE;
+        meta->mode = attr->st_mode;
+    }
+    if (to_set & FUSE_SET_ATTR_UID) {
+        set |= KV_SET_UID;
+        meta->uid = attr->st_uid;
+    }
+    if (to_set & FUSE_SET_ATTR_GID) {
+        set |= KV_SET_GID;
+        meta->gid = attr->st_gid;
+    }
+    if (to_set & FUSE_SET_ATTR_MTIME) {
+        set |= KV_SET_MTIME;
+        meta->mtime_ns = wanted_mtime(attr, to_set);
+    }
+    if (to_set & FUSE_SET_ATTR_SIZE) {
+        set = (set & ~(unsigned)KV_SET_MTIME) | KV_SET_SIZE;
+        meta->size = (uint64_t)attr->st_size;
+    }
+    return set;
+}
+
+/* Keep the change with a name that is not published. False: it is. */
+static bool set_pending(struct kv_mount *mount, fuse_ino_t ino, unsigned set,
+                        const struct kv_meta *meta)
+{
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    if (!inode || !inode->pending || inode->publishing > 0)
+        return false;
+    struct kv_meta *kept = &inode->pending->meta;
+    if (set & KV_SET_MODE)
+        kept->mode = (kept->mode & S_IFMT) | (meta->mode & 07777);
+    if (set & KV_SET_UID)
+        kept->uid = meta->uid;
+    if (set & KV_SET_GID)
+        kept->gid = meta->gid;
+    if (set & KV_SET_MTIME) {
+        kept->mtime_ns = meta->mtime_ns;
+        inode->pending->mtime_set = true;
+    }
+    return true;
+}
+
+/* Committer thread. */
+static void set_done(struct kv_txn *txn, void *ctx)
+{
+    KV_CLEANUP(kv_request_freep) struct kv_request *request = ctx;
+    struct kv_mount *mount = request->mount;
+    struct kv_meta orphan;
+    struct stat st;
+    int err = txn->error;
+    if (!err) {
+        kv_stat_fill(&st, &txn->ops[0].result->meta);
+    } else if (err == -ECANCELED || err == -ENOENT) {
+        err = orphan_meta(mount, request->req, request->ino, &orphan);
+        if (!err)
+            kv_stat_fill(&st, &orphan);
+    }
+    if (err)
+        fuse_reply_err(request->req, -err);
+    else
+        fuse_reply_attr(request->req, &st, 0);
+    kv_mount_landed(mount);
+}
+
+static int submit_set(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                      unsigned set, const struct kv_meta *meta)
+{
+    KV_CLEANUP(kv_request_freep) struct kv_request *request = NULL;
+    struct kv_txn *txn;
+    struct kv_op *op;
+    int err = kv_request_new(mount, req, 0, NULL, &request);
+    if (!err)
+        err = kv_inodes_path(&mount->inodes, ino, NULL, &request->path);
+    if (!err) {
+        request->ino = ino;
+        err = kv_request_txn(request, KV_OP_SET_META, ino, set_done, &txn, &op);
+    }
+    if (err)
+        return err;
+    op->set = set;
+    op->meta = *meta;
+    KV_STEAL(request);
+    kv_mount_submit(mount, txn);
+    return 0;
+}
+
+/* A change that waits until a name is published. */
+struct later {
+    fuse_req_t req;
+    fuse_ino_t ino;
+    unsigned set;
+    struct kv_meta meta;
+};
+
+static void set_published(struct kv_mount *mount, void *ctx, int err)
+{
+    struct later *later = ctx;
+    if (!err)
+        err = submit_set(mount, later->req, later->ino, later->set, &later->meta);
+    if (err)
+        fuse_reply_err(later->req, -err);
+    free(later);
+}
+
+static void set_record(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                       unsigned set, const struct kv_meta *meta)
+{
+    struct later *later = malloc(sizeof(*later));
+    if (!later) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    *later = (struct later){.req = req, .ino = ino, .set = set, .meta = *meta};
+    kv_publish_pending(mount, ino, set_published, later);
+}
+
+void kv_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                   struct fuse_file_info *fi)
+{
+    struct kv_mount *mount = kv_mount_of(req);
+    struct kv_meta meta = {0};
+    if (kv_is_control(ino)) {
+        fuse_reply_err(req, EPERM);
+        return;
+    }
+    if (kv_expect_setattr(mount, req, ino))
+        return;
+    if (fi && fi->fh && (to_set & FUSE_SET_ATTR_SIZE)) {
+        resize_handle(mount, req, ino, (struct kv_handle *)(uintptr_t)fi->fh,
+                      attr->st_size);
+        return;
+    }
+    unsigned set = meta_of(attr, to_set, &meta);
+    if ((set & KV_SET_MTIME) && defer_mtime(mount, req, ino, meta.mtime_ns))
+        set &= ~(unsigned)KV_SET_MTIME;
+    if (set == 0 || (!(set & KV_SET_SIZE) && set_pending(mount, ino, set, &meta)))
+        reply_attr(mount, req, ino, false);
+    else
+        set_record(mount, req, ino, set, &meta);
+}

@@ -1,0 +1,371 @@
+/* Files: CREATE, OPEN, READ, WRITE, FLUSH, FSYNC, RELEASE. What a handle does with its
+ * bytes is in handle.c, when they are published in flush.c and publish.c. */
+#include "fuse/control.h"
+#include "fuse/expect.h"
+#include "fuse/publish.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+static struct kv_handle *handle_of(const struct fuse_file_info *fi)
+{
+    return (struct kv_handle *)(uintptr_t)fi->fh;
+}
+
+/* What the kernel is to do with the open file: no page cache, so that uncommitted bytes
+ * and other versions never meet; and no FLUSH where nothing can be published. */
+static void fill_file_info(struct fuse_file_info *fi, const struct kv_handle *handle,
+                           bool may_publish)
+{
+    fi->fh = (uint64_t)(uintptr_t)handle;
+    fi->direct_io = 1;
+    fi->keep_cache = 0;
+    fi->noflush = !may_publish;
+}
+
+static void attach_locked(struct kv_inode *inode, struct kv_handle *handle)
+{
+    handle->inode = kv_inode_ref_locked(inode);
+    kv_list_push_back(&inode->handles, &handle->node);
+}
+
+static int attach(struct kv_mount *mount, struct kv_handle *handle)
+{
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, handle->ino);
+    if (!inode)
+        return -ESTALE;
+    attach_locked(inode, handle);
+    return 0;
+}
+
+static void note(struct kv_mount *mount, struct kv_handle *handle)
+{
+    KV_SCOPED_LOCK(&handle->lock);
+    kv_publish_note_locked(mount, handle);
+}
+
+/* -- CREATE -- */
+
+static void reply_create(struct kv_mount *mount, fuse_req_t req,
+                         const struct kv_meta *meta, struct kv_handle *handle,
+                         struct fuse_file_info *fi)
+{
+    struct fuse_entry_param entry;
+    kv_entry_fill(&entry, meta, false);
+    fill_file_info(fi, handle, true);
+    atomic_fetch_add(&mount->open_handles, 1);
+    note(mount, handle);
+    if (fuse_reply_create(req, &entry, fi) != -ENOENT)
+        return;
+    atomic_fetch_sub(&mount->open_handles, 1);
+    kv_publish_abandon(mount, handle);
+    kv_inodes_forget(&mount->inodes, meta->id, 1);
+}
+
+static void created(struct kv_txn *txn, void *ctx)
+{
+    KV_CLEANUP(kv_request_freep) struct kv_request *request = ctx;
+    struct kv_mount *mount = request->mount;
+    fuse_req_t req = request->req;
+    int err = txn->error;
+    if (!err) {
+        struct kv_record *record = txn->ops[0].result;
+        bool settled;
+        struct kv_handle *handle =
+            kv_handle_new(record->meta.id, request->file.flags & ~O_TRUNC,
+                          fuse_req_ctx(req)->pid, false, kv_record_ref(record));
+        err = handle ? kv_enter(mount, request->parent, request->name, record, &settled)
+                     : -ENOMEM;
+        if (!err) {
+            err = attach(mount, handle);
+            if (err)
+                kv_inodes_forget(&mount->inodes, record->meta.id, 1);
+        }
+        if (!err)
+            reply_create(mount, req, &record->meta, handle, &request->file);
+        else if (handle)
+            kv_handle_drop(mount, handle);
+    }
+    if (err)
+        fuse_reply_err(req, -err);
+    kv_mount_landed(mount);
+}
+
+/* O_EXCL commits at once, so that lock files work, also towards HTTP. */
+static int create_exclusive(struct kv_mount *mount, struct kv_request *request,
+                            const struct kv_meta *meta)
+{
+    struct kv_txn *txn;
+    struct kv_op *op;
+    int err = kv_request_txn(request, KV_OP_PUT, 0, created, &txn, &op);
+    if (err)
+        return err;
+    op->flags = KV_OP_EXCL;
+    op->set = KV_SET_MODE | KV_SET_UID | KV_SET_GID;
+    op->meta = *meta;
+    op->new_id = meta->id;
+    kv_mount_submit(mount, txn);
+    return 0;
+}
+
+/* Enter a name that only this mount knows, with its first handle. */
+static int enter_pending_locked(struct kv_mount *mount,
+                                const struct kv_request *request,
+                                struct kv_pending *pending, struct kv_handle *handle)
+{
+    struct kv_inode *dir = kv_inodes_find_locked(&mount->inodes, request->parent);
+    size_t len = strlen(request->name);
+    if (!dir || dir->gone || kv_inode_pending_child_locked(dir, request->name, len))
+        return -ESTALE;
+    struct kv_inode *inode;
+    int err = kv_inodes_enter_locked(&mount->inodes, dir, request->name, len,
+                                     pending->meta.id, S_IFREG, 0, &inode);
+    if (err)
+        return err;
+    kv_inode_set_pending_locked(inode, pending);
+    attach_locked(inode, handle);
+    return 0;
+}
+
+static int create_pending(struct kv_mount *mount, struct kv_request *request,
+                          const struct kv_meta *meta)
+{
+    KV_CLEANUP(kv_pending_freep)
+    struct kv_pending *pending = calloc(1, sizeof(*pending));
+    struct kv_handle *handle = kv_handle_new(
+        meta->id, request->file.flags, fuse_req_ctx(request->req)->pid, true, NULL);
+    if (!pending || !handle) {
+        if (handle)
+            kv_handle_drop(mount, handle);
+        return -ENOMEM;
+    }
+    pending->meta = *meta;
+    kv_lock(&mount->inodes.lock);
+    int err = enter_pending_locked(mount, request, pending, handle);
+    kv_unlock(&mount->inodes.lock);
+    if (err) {
+        kv_handle_drop(mount, handle);
+        return err;
+    }
+    KV_STEAL(pending);
+    reply_create(mount, request->req, meta, handle, &request->file);
+    kv_request_free(request);
+    return 0;
+}
+
+/* A name that exists is for OPEN, which checks who may: ESTALE brings the kernel there.
+ */
+static int create(struct kv_mount *mount, struct kv_request *request, mode_t mode)
+{
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *there = NULL;
+    struct kv_meta meta;
+    const struct kv_path *path = &request->path;
+    bool exclusive = request->file.flags & O_EXCL;
+    int err = kv_store_writable(mount->store);
+    if (err)
+        return err;
+    if (!exclusive) {
+        err = kv_store_stat(mount->store, path->key, path->len, &there);
+        if (err != -ENOENT)
+            return err ? err : -ESTALE;
+    } else {
+        KV_SCOPED_LOCK(&mount->inodes.lock);
+        struct kv_inode *dir = kv_inodes_find_locked(&mount->inodes, request->parent);
+        if (dir &&
+            kv_inode_pending_child_locked(dir, request->name, strlen(request->name)))
+            return -EEXIST;
+    }
+    kv_new_meta(mount, request->req, request->parent, S_IFREG | (mode & 07777), &meta);
+    meta.id = kv_store_new_id(mount->store);
+    return exclusive ? create_exclusive(mount, request, &meta)
+                     : create_pending(mount, request, &meta);
+}
+
+void kv_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                  struct fuse_file_info *fi)
+{
+    struct kv_mount *mount = kv_mount_of(req);
+    struct kv_request *request = NULL;
+    if (kv_expect_make(mount, req, parent, name, fi))
+        return;
+    int err = kv_request_new(mount, req, parent, name, &request);
+    if (!err) {
+        request->file = *fi;
+        err = kv_child_path(mount, parent, name, &request->path);
+    }
+    if (!err)
+        err = create(mount, request, mode);
+    if (err) {
+        kv_request_free(request);
+        fuse_reply_err(req, -err);
+    }
+}
+
+/* -- OPEN -- */
+
+static int open_handle(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                       int flags, struct kv_handle **ret)
+{
+    pid_t tid = fuse_req_ctx(req)->pid;
+    bool truncated = flags & O_TRUNC;
+    uint64_t revision = kv_store_revision(mount->store);
+    KV_CLEANUP(kv_subject_done) struct kv_subject subject = {0};
+    int err = 0;
+    if ((flags & O_ACCMODE) != O_RDONLY || truncated)
+        err = kv_store_writable(mount->store);
+    if (!err)
+        err = kv_resolve(mount, req, ino, !truncated, &subject);
+    if (!err && !S_ISREG(subject.meta.mode))
+        err = S_ISDIR(subject.meta.mode) ? -EISDIR : -ELOOP;
+    if (err)
+        return err;
+    struct kv_handle *handle =
+        kv_handle_new(ino, flags, tid, truncated, KV_STEAL(subject.record));
+    if (!handle)
+        return -ENOMEM;
+    err = attach(mount, handle);
+    if (err) {
+        kv_handle_drop(mount, handle);
+        return err;
+    }
+    kv_retry_forget(&mount->retry, tid);
+    KV_SCOPED_LOCK(&handle->lock);
+    handle->seen_revision = revision;
+    if (truncated)
+        kv_publish_note_locked(mount, handle);
+    *ret = handle;
+    return 0;
+}
+
+static void open_now(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                     struct fuse_file_info *fi)
+{
+    struct kv_handle *handle;
+    int err = open_handle(mount, req, ino, fi->flags, &handle);
+    if (err) {
+        fuse_reply_err(req, -err);
+        return;
+    }
+    fill_file_info(fi, handle, handle->writable || (fi->flags & O_TRUNC));
+    atomic_fetch_add(&mount->open_handles, 1);
+    if (fuse_reply_open(req, fi) == -ENOENT) {
+        atomic_fetch_sub(&mount->open_handles, 1);
+        kv_publish_abandon(mount, handle);
+    }
+}
+
+void kv_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct kv_mount *mount = kv_mount_of(req);
+    if (kv_is_control(ino))
+        kv_control_open(mount, req, ino, fi);
+    else if (!kv_expect_open(mount, req, fi) &&
+             !kv_park(mount, req, ino, fi, true, open_now))
+        open_now(mount, req, ino, fi);
+}
+
+/* -- READ and WRITE -- */
+
+static void refresh(struct kv_mount *mount, struct kv_handle *handle, uint64_t offset)
+{
+    uint64_t revision = kv_store_revision(mount->store);
+    if (kv_handle_wants_newest(handle, offset, revision))
+        kv_handle_refresh(handle, kv_newest(mount, handle), revision);
+}
+
+void kv_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                struct fuse_file_info *fi)
+{
+    struct kv_mount *mount = kv_mount_of(req);
+    struct kv_handle *handle = handle_of(fi);
+    KV_CLEANUP(kv_part_done) struct kv_part part = {0};
+    (void)ino;
+    refresh(mount, handle, (uint64_t)offset);
+    int err = kv_handle_read(handle, (uint64_t)offset, size, &part);
+    if (err)
+        fuse_reply_err(req, -err);
+    else
+        fuse_reply_buf(req, part.data, part.len);
+}
+
+void kv_op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
+                 off_t offset, struct fuse_file_info *fi)
+{
+    struct kv_mount *mount = kv_mount_of(req);
+    struct kv_handle *handle = handle_of(fi);
+    (void)ino;
+    int err = kv_store_writable(mount->store);
+    if (!err) {
+        refresh(mount, handle, 0);
+        err = kv_handle_write(handle, (uint64_t)offset, data, size,
+                              mount->max_value_bytes);
+    }
+    if (err) {
+        fuse_reply_err(req, -err);
+        return;
+    }
+    note(mount, handle);
+    fuse_reply_write(req, size);
+}
+
+/* -- FLUSH, FSYNC, RELEASE -- */
+
+static void reply_published(struct kv_mount *mount, void *ctx, int err)
+{
+    (void)mount;
+    fuse_reply_err(ctx, -err);
+}
+
+/* A flush that publishes nothing is answered at once, unless it is the opener's and
+ * what it wrote before is still being committed: then close says how that ended. */
+void kv_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct kv_mount *mount = kv_mount_of(req);
+    struct kv_handle *handle = handle_of(fi);
+    (void)ino;
+    if (!handle || !handle->inode) { /* the notifier's, or a control file */
+        fuse_reply_err(req, 0);
+        return;
+    }
+    bool by_opener =
+        kv_handle_opened_by(handle, fuse_req_ctx(req)->pid, fi->lock_owner);
+    kv_lock(&handle->lock);
+    bool publish = kv_flush_flush(&handle->flush, by_opener);
+    bool clean = !kv_flush_unpublished(&handle->flush);
+    kv_publish_note_locked(mount, handle);
+    kv_unlock(&handle->lock);
+    if (publish || (by_opener && clean))
+        kv_publish(mount, handle, reply_published, req);
+    else
+        fuse_reply_err(req, 0);
+}
+
+void kv_op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
+                 struct fuse_file_info *fi)
+{
+    struct kv_mount *mount = kv_mount_of(req);
+    struct kv_handle *handle = handle_of(fi);
+    (void)ino;
+    (void)datasync;
+    if (!handle || !handle->inode)
+        fuse_reply_err(req, 0);
+    else
+        kv_publish(mount, handle, reply_published, req);
+}
+
+void kv_op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct kv_mount *mount = kv_mount_of(req);
+    struct kv_handle *handle = handle_of(fi);
+    (void)ino;
+    if (handle) {
+        atomic_fetch_sub(&mount->open_handles, 1);
+        if (handle->inode)
+            kv_publish_release(mount, handle);
+        else
+            kv_handle_drop(mount, handle);
+    }
+    fuse_reply_err(req, 0);
+}

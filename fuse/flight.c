@@ -1,0 +1,62 @@
+/* Requests that wait for a commit, and the count of them: a mount is not taken apart
+ * before the last is answered. */
+#include "fuse/mount.h"
+
+#include <errno.h>
+#include <string.h>
+
+int kv_request_new(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
+                   const char *name, struct kv_request **ret)
+{
+    struct kv_request *request = calloc(1, sizeof(*request));
+    char *copy = name ? strdup(name) : NULL;
+    if (!request || (name && !copy)) {
+        free(request);
+        free(copy);
+        return -ENOMEM;
+    }
+    request->mount = mount;
+    request->req = req;
+    request->parent = parent;
+    request->name = copy;
+    *ret = request;
+    return 0;
+}
+
+void kv_request_free(struct kv_request *request)
+{
+    if (!request)
+        return;
+    free(request->name);
+    free(request);
+}
+
+int kv_request_txn(struct kv_request *request, enum kv_op_type type, uint64_t id,
+                   kv_txn_done_fn *done, struct kv_txn **ret, struct kv_op **ret_op)
+{
+    const struct kv_path *path = &request->path;
+    KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = NULL;
+    int err = kv_txn_new(request->mount->origin, done, request, &txn);
+    if (!err && id)
+        err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_ID, KV_EQUAL, id);
+    if (!err)
+        err = kv_txn_op(txn, type, path->key, path->len, ret_op);
+    if (!err)
+        *ret = KV_STEAL(txn);
+    return err;
+}
+
+void kv_mount_submit(struct kv_mount *mount, struct kv_txn *txn)
+{
+    kv_lock(&mount->flight_lock);
+    mount->in_flight++;
+    kv_unlock(&mount->flight_lock);
+    kv_store_submit(mount->store, txn);
+}
+
+void kv_mount_landed(struct kv_mount *mount)
+{
+    KV_SCOPED_LOCK(&mount->flight_lock);
+    if (--mount->in_flight == 0)
+        pthread_cond_broadcast(&mount->landed);
+}

@@ -1,0 +1,188 @@
+#ifndef KV_FUSE_MOUNT_H
+#define KV_FUSE_MOUNT_H
+
+/* What the files of fuse/ share: the mount itself, and how requests come to an answer.
+ *
+ * Threads: libfuse's workers run the handlers; the store's committer runs the observer
+ * (observe.c) and every *_done, which may reply; the notifier (notify.c) makes system
+ * calls on the mount. No handler waits for a commit. */
+
+#define FUSE_USE_VERSION 312
+
+#include "fuse/handle.h"
+#include "fuse/inode.h"
+#include "fuse/retry.h"
+#include "fuse/session.h"
+
+#include <fuse_lowlevel.h>
+
+/* Names and attributes are cached until they are invalidated. */
+#define KV_FOREVER 1e9
+
+struct kv_notifier;
+
+/* Ids of the control directory and its files, above all that the store gives out. */
+#define KV_CONTROL_FIRST (UINT64_MAX - 255)
+static inline bool kv_is_control(fuse_ino_t ino)
+{
+    return ino >= KV_CONTROL_FIRST;
+}
+
+struct kv_mount {
+    struct kv_store *store;
+    uint32_t origin; /* of the changes made through this mount */
+    uint64_t max_value_bytes;
+    const char *version;
+    const char *const *config_text;
+    void (*ended)(void *ctx);
+    void *ended_ctx;
+
+    char *path; /* absolute */
+    dev_t device;
+    struct fuse_session *session;
+    pthread_t loop;
+    struct kv_inodes inodes;
+    struct kv_retry retry;
+    struct kv_notifier *notifier;
+    struct kv_observer observer;
+    atomic_bool stopping;
+    atomic_uint_fast64_t requests, open_handles;
+
+    pthread_mutex_t flight_lock; /* guards in_flight */
+    pthread_cond_t landed;       /* in_flight is 0 */
+    unsigned in_flight;          /* transactions submitted and not done */
+};
+
+static inline struct kv_mount *kv_mount_of(fuse_req_t req)
+{
+    struct kv_mount *mount = fuse_req_userdata(req);
+    atomic_fetch_add_explicit(&mount->requests, 1, memory_order_relaxed);
+    return mount;
+}
+
+/* -- Transactions (flight.c) -- */
+
+/* A request that waits for its commit. Zeroed members are for the handler's use. */
+struct kv_request {
+    struct kv_mount *mount;
+    fuse_req_t req;
+    fuse_ino_t parent, ino;
+    struct fuse_file_info file; /* of a create */
+    char *name;
+    struct kv_path path;
+};
+
+/* -ENOMEM. name may be NULL. */
+int kv_request_new(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
+                   const char *name, struct kv_request **ret);
+void kv_request_free(struct kv_request *request);
+KV_DEFINE_CLEANUP(struct kv_request, kv_request_free)
+
+/* Submit; done must end with kv_mount_landed, after which the mount may be gone. */
+void kv_mount_submit(struct kv_mount *mount, struct kv_txn *txn);
+void kv_mount_landed(struct kv_mount *mount);
+
+/* A transaction of one operation on request->path. When id is not 0 it happens only
+ * while the key has that id (-ECANCELED). */
+int kv_request_txn(struct kv_request *request, enum kv_op_type type, uint64_t id,
+                   kv_txn_done_fn *done, struct kv_txn **ret, struct kv_op **ret_op);
+
+/* -- Finding what a request is about (resolve.c) -- */
+
+struct kv_subject {
+    struct kv_record *record; /* NULL: the inode is not published */
+    struct kv_meta meta;      /* the record's, or the pending one's */
+    struct kv_path path;
+    bool pending;
+    bool settled; /* its attributes may be cached */
+};
+void kv_subject_done(struct kv_subject *subject);
+
+/* The inode's record now. -ESTALE when its key is gone or replaced, so that the kernel
+ * looks the name up again. */
+int kv_resolve(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino, bool want_value,
+               struct kv_subject *ret);
+
+/* The newest record of an inode, for a handle that moves on: NULL when the key is gone
+ * or replaced. */
+struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle);
+
+/* -- Answers (reply.c) -- */
+
+void kv_stat_fill(struct stat *st, const struct kv_meta *meta);
+/* A lookup of inode in that state: attributes are cached when settled. */
+void kv_entry_fill(struct fuse_entry_param *entry, const struct kv_meta *meta,
+                   bool settled);
+/* Reply with an entry whose nlookup was raised; lowers it when nobody took the reply.
+ */
+void kv_reply_entry(struct kv_mount *mount, fuse_req_t req,
+                    const struct fuse_entry_param *entry);
+/* Raise nlookup of a record's inode found under (parent, name). *ret_settled: its
+ * attributes may be cached. -ESTALE, -ENOMEM. */
+int kv_enter(struct kv_mount *mount, fuse_ino_t parent, const char *name,
+             const struct kv_record *record, bool *ret_settled);
+/* The same, and reply. */
+void kv_reply_record(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
+                     const char *name, const struct kv_record *record);
+
+/* The errno for a name in a directory, before anything is done with it. */
+int kv_child_path(struct kv_mount *mount, fuse_ino_t parent, const char *name,
+                  struct kv_path *ret);
+
+/* Owner and mode of something new in a directory: set-group-ID directories hand their
+ * group on, and directories the bit too. */
+void kv_new_meta(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent, mode_t mode,
+                 struct kv_meta *ret);
+
+/* -- Handlers, by file -- */
+
+void kv_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void kv_op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup);
+void kv_op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+void kv_op_readlink(fuse_req_t req, fuse_ino_t ino);
+void kv_op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+void kv_op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void kv_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                   struct fuse_file_info *fi);
+
+void kv_op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                 dev_t rdev);
+void kv_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void kv_op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
+                   const char *name);
+void kv_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void kv_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void kv_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
+                  fuse_ino_t new_parent, const char *new_name, unsigned int flags);
+void kv_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent,
+                const char *new_name);
+
+void kv_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+                  struct fuse_file_info *fi);
+void kv_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void kv_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                struct fuse_file_info *fi);
+void kv_op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
+                 off_t offset, struct fuse_file_info *fi);
+void kv_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void kv_op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
+                 struct fuse_file_info *fi);
+void kv_op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+void kv_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void kv_op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                   struct fuse_file_info *fi);
+void kv_op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+                       struct fuse_file_info *fi);
+void kv_op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void kv_op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
+                    struct fuse_file_info *fi);
+
+void kv_op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+                    size_t size, int flags);
+void kv_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void kv_op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void kv_op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
+
+#endif

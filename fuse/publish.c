@@ -1,0 +1,494 @@
+/* Publications. One is made by a flush, an fsync, RELEASE, or by somebody who must see
+ * its outcome; it holds a reference to its handle until its commit is done.
+ *
+ * The bytes are copied into the transaction, not moved: writes and reads of the handle
+ * go on while the commit runs, and when it fails nothing is lost. A handle has one
+ * publication at a time; who wants what was written since to be published waits in
+ * handle->queue for the next. */
+#include "fuse/publish.h"
+
+#include "base/log.h"
+#include "fuse/process.h"
+#include "store/xattr.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct waiter {
+    struct kv_list_node node;
+    kv_published_fn *fn;
+    void *ctx;
+};
+
+struct kv_publication {
+    struct kv_mount *mount;
+    struct kv_handle *handle; /* counted */
+    struct kv_flush taken;    /* guarded by handle->lock, like the next three */
+    uint64_t changes;
+    size_t len;
+    struct kv_list_node waiters;
+    struct kv_path path;
+    bool first; /* counted in inode->publishing */
+};
+
+struct parked {
+    struct kv_list_node node;
+    fuse_req_t req;
+    fuse_ino_t ino;
+    struct fuse_file_info file;
+    bool has_file;
+    kv_parked_fn *fn;
+};
+
+void kv_handle_drop(struct kv_mount *mount, struct kv_handle *handle)
+{
+    struct kv_inode *inode = handle->inode;
+    if (!kv_handle_unref(handle) || !inode)
+        return;
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    kv_inode_unref_locked(&mount->inodes, inode);
+}
+
+void kv_publish_note_locked(struct kv_mount *mount, struct kv_handle *handle)
+{
+    bool unpublished = kv_flush_unpublished(&handle->flush) || handle->current;
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    struct kv_inode *inode = handle->inode;
+    inode->unpublished += unpublished;
+    inode->unpublished -= handle->unpublished;
+    handle->unpublished = unpublished;
+    handle->limbo = kv_flush_limbo(&handle->flush);
+}
+
+/* -- Requests that wait -- */
+
+static void serve(struct kv_mount *mount, struct parked *parked)
+{
+    parked->fn(mount, parked->req, parked->ino,
+               parked->has_file ? &parked->file : NULL);
+    free(parked);
+}
+
+static void serve_published(struct kv_mount *mount, void *ctx, int err)
+{
+    (void)err; /* whoever closed is told, or the log */
+    serve(mount, ctx);
+}
+
+/* A handle of the inode that was closed as far as the asking process can tell. */
+static struct kv_handle *closed_handle_locked(struct kv_inode *inode, pid_t tid,
+                                              bool by_name)
+{
+    KV_LIST_FOREACH(node, &inode->handles)
+    {
+        struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
+        if (handle->limbo && ((by_name && kv_process_has(handle->process, tid)) ||
+                              kv_process_ended(handle->process)))
+            return kv_handle_ref(handle);
+    }
+    return NULL;
+}
+
+bool kv_park(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+             const struct fuse_file_info *fi, bool by_name, kv_parked_fn *fn)
+{
+    pid_t tid = fuse_req_ctx(req)->pid;
+    struct kv_handle *closed = NULL;
+    kv_lock(&mount->inodes.lock);
+    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    bool wait = inode && inode->releasing > 0;
+    if (inode && !wait && inode->unpublished > 0)
+        closed = closed_handle_locked(inode, tid, by_name);
+    struct parked *parked = wait || closed ? malloc(sizeof(*parked)) : NULL;
+    if (parked) {
+        *parked = (struct parked){.req = req, .ino = ino, .fn = fn, .has_file = fi};
+        if (fi)
+            parked->file = *fi;
+        if (wait)
+            kv_list_push_back(&inode->parked, &parked->node);
+    }
+    kv_unlock(&mount->inodes.lock);
+    if (!parked && (wait || closed))
+        fuse_reply_err(req, ENOMEM);
+    else if (closed)
+        kv_publish(mount, closed, serve_published, parked);
+    if (closed)
+        kv_handle_drop(mount, closed);
+    return wait || closed;
+}
+
+/* -- The transaction -- */
+
+static int add_xattrs(struct kv_txn *txn, const struct kv_path *path,
+                      const struct kv_buf *xattrs)
+{
+    size_t offset = 0, name_len, value_len;
+    const char *name;
+    const void *value;
+    int more;
+    while ((more = kv_xattr_next(xattrs->data, xattrs->len, &offset, &name, &name_len,
+                                 &value, &value_len)) > 0) {
+        struct kv_op *op;
+        int err = kv_txn_op(txn, KV_OP_SET_META, path->key, path->len, &op);
+        if (!err)
+            err = kv_op_set_xattr(op, name, name_len, value, value_len, KV_XATTR_ANY);
+        if (err)
+            return err;
+    }
+    return more;
+}
+
+static int add_value(struct kv_txn *txn, const struct kv_publication *publication,
+                     struct kv_op **ret)
+{
+    const struct kv_handle *handle = publication->handle;
+    struct kv_op *op;
+    int err = kv_txn_op(txn, handle->whole ? KV_OP_PUT : KV_OP_APPEND,
+                        publication->path.key, publication->path.len, &op);
+    if (!err)
+        err = kv_op_set_value(op, handle->bytes.data, handle->bytes.len);
+    if (err)
+        return err;
+    if (handle->mtime_set) {
+        op->set |= KV_SET_MTIME;
+        op->meta.mtime_ns = handle->mtime_ns;
+    }
+    *ret = op;
+    return 0;
+}
+
+/* The first version: with everything a new key needs, unless somebody else has made the
+ * key meanwhile; then only the value goes there. */
+static int build_first(struct kv_txn *txn, const struct kv_publication *publication,
+                       const struct kv_inode *inode)
+{
+    const struct kv_path *path = &publication->path;
+    const struct kv_pending *pending = inode->pending;
+    struct kv_op *op;
+    int err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_EXISTS, KV_EQUAL, 0);
+    if (!err)
+        err = add_value(txn, publication, &op);
+    if (err)
+        return err;
+    op->new_id = inode->id;
+    op->set |= KV_SET_MODE | KV_SET_UID | KV_SET_GID | KV_SET_EXPIRY;
+    op->meta.mode = pending->meta.mode;
+    op->meta.uid = pending->meta.uid;
+    op->meta.gid = pending->meta.gid;
+    op->meta.expiry_ns = pending->meta.expiry_ns;
+    if (pending->mtime_set && !(op->set & KV_SET_MTIME)) {
+        op->set |= KV_SET_MTIME;
+        op->meta.mtime_ns = pending->meta.mtime_ns;
+    }
+    err = add_xattrs(txn, path, &pending->xattrs);
+    if (err)
+        return err;
+    kv_txn_else(txn);
+    return add_value(txn, publication, &op);
+}
+
+static int build_next(struct kv_txn *txn, const struct kv_publication *publication)
+{
+    const struct kv_handle *handle = publication->handle;
+    const struct kv_path *path = &publication->path;
+    struct kv_op *op;
+    int err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_ID, KV_EQUAL,
+                             handle->id ? handle->id : handle->ino);
+    return err ? err : add_value(txn, publication, &op);
+}
+
+static void committed(struct kv_txn *txn, void *ctx);
+
+/* Take what the handle holds now into a transaction. handle->lock is held. */
+static int build_locked(struct kv_publication *publication, struct kv_txn *txn)
+{
+    struct kv_handle *handle = publication->handle;
+    struct kv_mount *mount = publication->mount;
+    struct kv_flush taken = kv_flush_take(&handle->flush);
+    publication->taken.truncated |= taken.truncated;
+    publication->taken.written |= taken.written;
+    publication->taken.closed |= taken.closed;
+    publication->changes = handle->changes;
+    publication->len = handle->bytes.len;
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    struct kv_inode *inode = handle->inode;
+    int err = kv_inode_path_locked(inode, NULL, 0, &publication->path);
+    if (err || !inode->pending)
+        return err ? err : build_next(txn, publication);
+    publication->first = true;
+    inode->publishing++;
+    return build_first(txn, publication, inode);
+}
+
+static void finish(struct kv_publication *publication, int err,
+                   struct kv_record *record);
+
+static void submit(struct kv_publication *publication)
+{
+    struct kv_mount *mount = publication->mount;
+    struct kv_handle *handle = publication->handle;
+    struct kv_txn *txn;
+    int err = kv_txn_new(mount->origin, committed, publication, &txn);
+    if (!err) {
+        kv_lock(&handle->lock);
+        err = build_locked(publication, txn);
+        kv_publish_note_locked(mount, handle);
+        kv_unlock(&handle->lock);
+        if (err)
+            kv_txn_free(txn);
+    }
+    if (err)
+        finish(publication, err, NULL);
+    else
+        kv_mount_submit(mount, txn);
+}
+
+/* Whether the file has another key than the one that was tried. */
+static bool moved(const struct kv_publication *publication)
+{
+    struct kv_mount *mount = publication->mount;
+    struct kv_path now;
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    return kv_inode_path_locked(publication->handle->inode, NULL, 0, &now) == 0 &&
+           !kv_key_equal(now.key, now.len, publication->path.key,
+                         publication->path.len);
+}
+
+static void again(struct kv_publication *publication)
+{
+    struct kv_mount *mount = publication->mount;
+    kv_lock(&mount->inodes.lock);
+    publication->handle->inode->publishing -= publication->first;
+    publication->first = false;
+    kv_unlock(&mount->inodes.lock);
+    submit(publication);
+}
+
+/* Committer thread. */
+static void committed(struct kv_txn *txn, void *ctx)
+{
+    struct kv_publication *publication = ctx;
+    struct kv_mount *mount = publication->mount;
+    struct kv_record *record = NULL;
+    if (!txn->error)
+        record = (txn->succeeded ? txn->ops : txn->else_ops)[0].result;
+    bool missed = txn->error == -ECANCELED || txn->error == -ENOENT;
+    if (missed && moved(publication))
+        again(publication);
+    else /* unlinked or replaced: what is written to such a file is nobody's */
+        finish(publication, txn->error == -ECANCELED ? 0 : txn->error, record);
+    kv_mount_landed(mount);
+}
+
+/* -- The end of it -- */
+
+/* The inode is what the record says; or the name was somebody else's, whose record got
+ * the value, and the kernel has to look it up. */
+static void adopt_locked(struct kv_inode *inode, const struct kv_record *record)
+{
+    if (inode->pending)
+        kv_inode_clear_pending_locked(inode);
+    if (record->meta.id != inode->id)
+        inode->gone = true;
+}
+
+static void settle_handle_locked(struct kv_publication *publication, int err,
+                                 struct kv_record *record)
+{
+    struct kv_mount *mount = publication->mount;
+    struct kv_handle *handle = publication->handle;
+    handle->current = NULL;
+    if (err && !handle->released) /* the next close, or RELEASE, tries again */
+        kv_flush_restore(&handle->flush, publication->taken);
+    if (record)
+        kv_handle_published_locked(handle, record, publication->changes,
+                                   publication->len);
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    handle->inode->publishing -= publication->first;
+    if (record)
+        adopt_locked(handle->inode, record);
+}
+
+/* The name of a file that could not be stored at its last close does not exist. */
+static void lose_pending_locked(struct kv_inode *inode)
+{
+    if (!inode->pending || !kv_list_empty(&inode->handles))
+        return;
+    kv_inode_clear_pending_locked(inode);
+    inode->gone = true;
+}
+
+static void finish_release(struct kv_publication *publication, int err)
+{
+    struct kv_mount *mount = publication->mount;
+    struct kv_inode *inode = publication->handle->inode;
+    struct kv_list_node waiting;
+    kv_list_init(&waiting);
+    if (err)
+        kv_warning("cannot store '%.*s' at its last close: %s",
+                   (int)publication->path.len, publication->path.key, kv_strerror(err));
+    kv_lock(&mount->inodes.lock);
+    if (err)
+        lose_pending_locked(inode);
+    if (--inode->releasing == 0)
+        kv_list_splice_back(&waiting, &inode->parked);
+    kv_unlock(&mount->inodes.lock);
+    KV_LIST_FOREACH(node, &waiting)
+    serve(mount, KV_CONTAINER_OF(node, struct parked, node));
+}
+
+static void wake(struct kv_mount *mount, struct kv_list_node *waiters, int err)
+{
+    KV_LIST_FOREACH(node, waiters)
+    {
+        struct waiter *waiter = KV_CONTAINER_OF(node, struct waiter, node);
+        waiter->fn(mount, waiter->ctx, err);
+        free(waiter);
+    }
+}
+
+static struct kv_publication *begin_locked(struct kv_mount *mount,
+                                           struct kv_handle *handle)
+{
+    struct kv_publication *publication = calloc(1, sizeof(*publication));
+    if (!publication)
+        return NULL;
+    publication->mount = mount;
+    publication->handle = kv_handle_ref(handle);
+    kv_list_init(&publication->waiters);
+    kv_list_splice_back(&publication->waiters, &handle->queue);
+    handle->current = publication;
+    return publication;
+}
+
+static void finish(struct kv_publication *publication, int err,
+                   struct kv_record *record)
+{
+    struct kv_mount *mount = publication->mount;
+    struct kv_handle *handle = publication->handle;
+    struct kv_publication *next = NULL;
+    struct kv_list_node left;
+    kv_list_init(&left);
+    kv_lock(&handle->lock);
+    settle_handle_locked(publication, err, record);
+    bool wanted = handle->released || !kv_list_empty(&handle->queue);
+    if (wanted && kv_flush_rest(&handle->flush))
+        next = begin_locked(mount, handle);
+    else
+        kv_list_splice_back(&left, &handle->queue);
+    bool released = handle->released && !next;
+    kv_publish_note_locked(mount, handle);
+    kv_unlock(&handle->lock);
+    wake(mount, &publication->waiters, err);
+    wake(mount, &left, err ? err : -ENOMEM); /* empty unless there is no memory */
+    if (released)
+        finish_release(publication, err);
+    if (next)
+        submit(next);
+    kv_handle_drop(mount, handle);
+    free(publication);
+}
+
+/* -- The beginning -- */
+
+void kv_publish(struct kv_mount *mount, struct kv_handle *handle, kv_published_fn *fn,
+                void *ctx)
+{
+    struct waiter *waiter = malloc(sizeof(*waiter));
+    if (!waiter) {
+        fn(mount, ctx, -ENOMEM);
+        return;
+    }
+    *waiter = (struct waiter){.fn = fn, .ctx = ctx};
+    struct kv_publication *begun = NULL;
+    int err = 0;
+    kv_lock(&handle->lock);
+    bool unpublished = kv_flush_rest(&handle->flush), waits = handle->current;
+    if (unpublished && !waits) {
+        begun = begin_locked(mount, handle);
+        err = begun ? 0 : -ENOMEM;
+        waits = begun;
+    }
+    if (waits)
+        kv_list_push_back(unpublished && !begun ? &handle->queue
+                                                : &handle->current->waiters,
+                          &waiter->node);
+    kv_unlock(&handle->lock);
+    if (begun)
+        submit(begun);
+    if (!waits) {
+        free(waiter);
+        fn(mount, ctx, err);
+    }
+}
+
+/* In one step for those who look at the inode: the handle leaves, and what it leaves
+ * behind is announced. */
+static void leave(struct kv_mount *mount, struct kv_handle *handle, bool publishes)
+{
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    kv_list_remove(&handle->node);
+    handle->limbo = false;
+    if (publishes)
+        handle->inode->releasing++;
+}
+
+void kv_publish_release(struct kv_mount *mount, struct kv_handle *handle)
+{
+    struct kv_publication *begun = NULL;
+    kv_lock(&handle->lock);
+    handle->released = true;
+    bool lost = false;
+    if (!handle->current && kv_flush_rest(&handle->flush)) {
+        begun = begin_locked(mount, handle);
+        lost = !begun;
+    }
+    leave(mount, handle, handle->current);
+    if (lost) {
+        kv_flush_take(&handle->flush);
+        kv_publish_note_locked(mount, handle);
+    }
+    kv_unlock(&handle->lock);
+    if (lost)
+        kv_error("cannot store a file at its last close: %s", kv_strerror(-ENOMEM));
+    if (begun)
+        submit(begun);
+    kv_handle_drop(mount, handle);
+}
+
+void kv_publish_abandon(struct kv_mount *mount, struct kv_handle *handle)
+{
+    kv_lock(&handle->lock);
+    kv_flush_take(&handle->flush);
+    kv_publish_note_locked(mount, handle);
+    leave(mount, handle, false);
+    kv_unlock(&handle->lock);
+    kv_lock(&mount->inodes.lock);
+    lose_pending_locked(handle->inode);
+    kv_unlock(&mount->inodes.lock);
+    kv_handle_drop(mount, handle);
+}
+
+void kv_publish_pending(struct kv_mount *mount, fuse_ino_t ino, kv_published_fn *fn,
+                        void *ctx)
+{
+    struct kv_handle *writer = NULL;
+    kv_lock(&mount->inodes.lock);
+    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    bool pending = inode && inode->pending;
+    if (pending) {
+        KV_LIST_FOREACH(node, &inode->handles)
+        {
+            struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
+            if (handle->unpublished && !writer)
+                writer = kv_handle_ref(handle);
+        }
+    }
+    kv_unlock(&mount->inodes.lock);
+    if (writer)
+        kv_publish(mount, writer, fn, ctx);
+    else
+        fn(mount, ctx, pending ? -EBUSY : 0);
+    if (writer)
+        kv_handle_drop(mount, writer);
+}

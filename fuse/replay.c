@@ -1,0 +1,397 @@
+/* The system calls that repeat an event, as DESIGN's table has them: each raises
+ * exactly the inotify events that the same change by a process would have raised.
+ *
+ * They go by directory descriptor and name. The directory is opened at the place it has
+ * now, or had at the event, and is the right one only if it has the right inode number:
+ * paths may have been reused. */
+#include "fuse/replay.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* A call is tried again when the kernel knew the name by something else; each time
+ * removes one such reason. */
+#define TRIES 4
+
+static const struct timespec MTIME_NOW[2] = {{.tv_nsec = UTIME_OMIT},
+                                             {.tv_nsec = UTIME_NOW}};
+static const struct timespec BOTH_NOW[2] = {{.tv_nsec = UTIME_NOW},
+                                            {.tv_nsec = UTIME_NOW}};
+
+void kv_replay_init(struct kv_replay *replay, struct kv_mount *mount)
+{
+    *replay = (struct kv_replay){.mount = mount, .root = -1, .dir = -1};
+    kv_expect_init(&replay->expect);
+}
+
+static void close_dir(struct kv_replay *replay)
+{
+    kv_close(&replay->dir);
+    replay->dir = -1;
+    replay->dir_id = 0;
+}
+
+void kv_replay_rest(struct kv_replay *replay)
+{
+    close_dir(replay);
+    kv_close(&replay->root);
+    replay->root = -1;
+}
+
+void kv_replay_done(struct kv_replay *replay)
+{
+    kv_replay_rest(replay);
+    kv_expect_done(&replay->expect);
+}
+
+static int negative(int result)
+{
+    return result < 0 ? -errno : 0;
+}
+
+/* -- Directories -- */
+
+/* What the kernel has in its inode, without a request. */
+static int identify(int fd, dev_t *ret_device, uint64_t *ret_id)
+{
+    struct statx sx;
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &sx) < 0)
+        return -errno;
+    *ret_device = makedev(sx.stx_dev_major, sx.stx_dev_minor);
+    *ret_id = sx.stx_ino;
+    return 0;
+}
+
+/* After an umount the path leads somewhere else, where nothing may be touched. */
+static int open_root(struct kv_replay *replay)
+{
+    if (replay->root >= 0)
+        return 0;
+    dev_t device;
+    uint64_t id;
+    int fd = open(replay->mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int err = identify(fd, &device, &id);
+    if (!err && (device != replay->mount->device || id != KV_ROOT_ID))
+        err = -ENOTCONN;
+    if (err)
+        kv_close(&fd);
+    else
+        replay->root = fd;
+    return err;
+}
+
+/* Open the directory at that key if it is the one. */
+static int open_dir_at(struct kv_replay *replay, uint64_t id, const char *key,
+                       int *ret_fd)
+{
+    dev_t device;
+    uint64_t found;
+    int fd = openat(replay->root, *key ? key : ".",
+                    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int err = identify(fd, &device, &found);
+    if (!err && (found != id || device != replay->mount->device))
+        err = -ESTALE;
+    if (err)
+        kv_close(&fd);
+    else
+        *ret_fd = fd;
+    return err;
+}
+
+/* Open directory id, which held child_key at the event. */
+static int open_dir(struct kv_replay *replay, uint64_t id, const char *child_key,
+                    size_t child_len, int *ret_fd)
+{
+    struct kv_path path;
+    int err = kv_inodes_path(&replay->mount->inodes, id, NULL, &path);
+    if (!err)
+        err = open_dir_at(replay, id, path.key, ret_fd);
+    if (!err)
+        return 0;
+    path.len = kv_key_parent_len(child_key, child_len);
+    memcpy(path.key, child_key, path.len);
+    path.key[path.len] = '\0';
+    return open_dir_at(replay, id, path.key, ret_fd);
+}
+
+/* The directory that holds key; stays open for the next event. */
+static int use_dir(struct kv_replay *replay, uint64_t id, const char *key, size_t len)
+{
+    int err = open_root(replay);
+    if (err || (replay->dir >= 0 && replay->dir_id == id))
+        return err;
+    close_dir(replay);
+    err = open_dir(replay, id, key, len, &replay->dir);
+    if (!err)
+        replay->dir_id = id;
+    return err;
+}
+
+/* -- The calls -- */
+
+/* One end of an event: a name in a directory. */
+struct end {
+    int dir;
+    uint64_t dir_id;
+    const char *name;
+};
+
+/* Make the kernel look a name up again. Here nothing waits for it: this is no handler.
+ */
+static void drop_name(struct kv_replay *replay, const struct end *end)
+{
+    (void)fuse_lowlevel_notify_inval_entry(replay->mount->session, end->dir_id,
+                                           end->name, strlen(end->name));
+}
+
+static struct kv_expect_name expected(const struct end *end, struct kv_record *shown)
+{
+    return (struct kv_expect_name){
+        .parent = end->dir_id,
+        .name = end->name,
+        .name_len = strlen(end->name),
+        .shown = shown,
+    };
+}
+
+static int touch(const struct end *end, const struct timespec times[2])
+{
+    return negative(utimensat(end->dir, end->name, times, AT_SYMLINK_NOFOLLOW));
+}
+
+/* O_NONBLOCK: a lease that somebody holds must not make the notifier wait. */
+static int overwrite(const struct end *end)
+{
+    KV_CLEANUP(kv_close)
+    int fd =
+        openat(end->dir, end->name, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return touch(end, MTIME_NOW);
+    return negative(futimens(fd, MTIME_NOW));
+}
+
+static int link_to(const struct end *end, const struct kv_record *record)
+{
+    KV_CLEANUP(kv_free)
+    char *target = strndup(record->value ? record->value : "?", record->meta.size);
+    return target ? negative(symlinkat(target, end->dir, end->name)) : -ENOMEM;
+}
+
+static int make_once(const struct end *end, const struct kv_record *record)
+{
+    mode_t mode = record->meta.mode & 07777;
+    if (kv_record_is_dir(record))
+        return negative(mkdirat(end->dir, end->name, mode));
+    if (kv_record_is_link(record))
+        return link_to(end, record);
+    KV_CLEANUP(kv_close)
+    int fd = openat(end->dir, end->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    return fd < 0 ? -errno : negative(futimens(fd, MTIME_NOW));
+}
+
+static int make(struct kv_replay *replay, const struct end *end,
+                struct kv_record *record)
+{
+    struct kv_expect_name name = expected(end, NULL);
+    int err = -EEXIST;
+    kv_expect_set(&replay->expect, &name, 1, record);
+    for (int i = 0; i < TRIES && (err == -EEXIST || err == -ESTALE); i++) {
+        if (i > 0)
+            drop_name(replay, end);
+        err = make_once(end, record);
+    }
+    kv_expect_clear(&replay->expect);
+    return err == -EEXIST ? overwrite(end) : err;
+}
+
+static int take(struct kv_replay *replay, const struct end *end,
+                struct kv_record *record)
+{
+    struct kv_expect_name name = expected(end, record);
+    int err = -ESTALE;
+    int flags = kv_record_is_dir(record) ? AT_REMOVEDIR : 0;
+    kv_expect_set(&replay->expect, &name, 1, NULL);
+    /* EISDIR, ENOTDIR: the kernel has something newer of that name. */
+    for (int i = 0; i < TRIES && (err == -ESTALE || err == -EISDIR || err == -ENOTDIR);
+         i++) {
+        if (i > 0)
+            drop_name(replay, end);
+        err = negative(unlinkat(end->dir, end->name, flags));
+    }
+    kv_expect_clear(&replay->expect);
+    return err;
+}
+
+/* A stand-in for what a rename replaced, if the kernel knows that. */
+static struct kv_record *replaced_record(struct kv_replay *replay,
+                                         const struct kv_event *event)
+{
+    struct kv_mount *mount = replay->mount;
+    struct kv_record_parts parts = {
+        .meta = {.id = event->replaced_id},
+        .key = event->record->key,
+        .key_len = event->record->key_len,
+        .bare = true,
+    };
+    if (event->replaced_id == 0)
+        return NULL;
+    kv_lock(&mount->inodes.lock);
+    const struct kv_inode *inode =
+        kv_inodes_find_locked(&mount->inodes, event->replaced_id);
+    bool known = inode && inode->nlookup > 0;
+    if (known)
+        parts.meta.mode = inode->type | 0600;
+    kv_unlock(&mount->inodes.lock);
+    return known ? kv_record_new(&parts) : NULL;
+}
+
+/* The kernel may refuse with ESTALE while a directory's entry is cached at its new
+ * place already; looking the old name up, with no lock held, brings it back. */
+static int rename_once(const struct end *from, const struct end *to, unsigned flags,
+                       bool look_first)
+{
+    struct statx sx;
+    if (look_first)
+        (void)statx(from->dir, from->name, AT_SYMLINK_NOFOLLOW, STATX_INO, &sx);
+    return negative(renameat2(from->dir, from->name, to->dir, to->name, flags));
+}
+
+static int move(struct kv_replay *replay, const struct kv_event *event,
+                const struct kv_event *partner, const struct end *from,
+                const struct end *to)
+{
+    KV_CLEANUP(kv_record_unrefp)
+    struct kv_record *replaced =
+        partner ? kv_record_ref(partner->record) : replaced_record(replay, event);
+    struct kv_expect_name names[2] = {expected(from, event->record),
+                                      expected(to, replaced)};
+    unsigned flags = partner ? RENAME_EXCHANGE : 0;
+    int err = -ESTALE;
+    kv_expect_set(&replay->expect, names, 2, NULL);
+    for (int i = 0; i < TRIES && err; i++) {
+        if (i > 1) {
+            drop_name(replay, from);
+            drop_name(replay, to);
+        }
+        err = rename_once(from, to, flags, i > 0);
+    }
+    kv_expect_clear(&replay->expect);
+    if (err) {
+        drop_name(replay, from);
+        drop_name(replay, to);
+    }
+    return err;
+}
+
+/* -- Events -- */
+
+static const char *name_of(const char *key, size_t len)
+{
+    return key + kv_key_name_offset(key, len);
+}
+
+static int replay_rename(struct kv_replay *replay, const struct kv_event *event,
+                         const struct kv_event *partner)
+{
+    const struct kv_record *record = event->record;
+    KV_CLEANUP(kv_free) char *old = strndup(event->from, event->from_len);
+    if (!old)
+        return -ENOMEM;
+    int err = use_dir(replay, event->parent_id, record->key, record->key_len);
+    if (err)
+        return err;
+    struct end to = {replay->dir, event->parent_id,
+                     name_of(record->key, record->key_len)};
+    struct end from = {-1, event->from_parent_id, name_of(old, event->from_len)};
+    KV_CLEANUP(kv_close) int other = -1;
+    if (from.dir_id != to.dir_id) {
+        err = open_dir(replay, from.dir_id, old, event->from_len, &other);
+        if (err)
+            return err;
+    }
+    from.dir = other >= 0 ? other : replay->dir;
+    return move(replay, event, partner, &from, &to);
+}
+
+/* The end of an event that has one. The root directory is "." in itself. */
+static int only_end(struct kv_replay *replay, const struct kv_event *event,
+                    struct end *ret)
+{
+    const struct kv_record *record = event->record;
+    uint64_t dir_id = record->key_len ? event->parent_id : KV_ROOT_ID;
+    int err = use_dir(replay, dir_id, record->key, record->key_len);
+    *ret = (struct end){replay->dir, dir_id,
+                        record->key_len ? name_of(record->key, record->key_len) : "."};
+    return err;
+}
+
+int kv_replay_event(struct kv_replay *replay, const struct kv_event *event,
+                    const struct kv_event *partner)
+{
+    if (event->type == KV_EVENT_RENAME)
+        return replay_rename(replay, event, partner);
+    struct end end;
+    int err = only_end(replay, event, &end);
+    if (err)
+        return err;
+    switch (event->type) {
+    case KV_EVENT_PUT:
+        return event->created                     ? make(replay, &end, event->record)
+               : kv_record_is_link(event->record) ? touch(&end, MTIME_NOW)
+                                                  : overwrite(&end);
+    case KV_EVENT_MKDIR:
+        return make(replay, &end, event->record);
+    case KV_EVENT_DELETE:
+    case KV_EVENT_RMDIR:
+        return take(replay, &end, event->record);
+    case KV_EVENT_META:
+        return touch(&end, BOTH_NOW);
+    case KV_EVENT_RENAME:
+        break;
+    }
+    return 0;
+}
+
+int kv_replay_modify(struct kv_replay *replay, const struct kv_event *event)
+{
+    struct end end;
+    int err = only_end(replay, event, &end);
+    return err ? err : touch(&end, MTIME_NOW);
+}
+
+int kv_replay_modify_inode(struct kv_replay *replay, uint64_t id)
+{
+    struct kv_path path;
+    int err = open_root(replay);
+    if (!err)
+        err = kv_inodes_path(&replay->mount->inodes, id, NULL, &path);
+    if (err)
+        return err;
+    return negative(utimensat(replay->root, path.len ? path.key : ".", MTIME_NOW,
+                              AT_SYMLINK_NOFOLLOW));
+}
+
+int kv_replay_fetch(struct kv_replay *replay, uint64_t id)
+{
+    struct kv_path path;
+    struct statx sx;
+    int err = open_root(replay);
+    if (!err)
+        err = kv_inodes_path(&replay->mount->inodes, id, NULL, &path);
+    if (err)
+        return err;
+    return negative(statx(replay->root, path.len ? path.key : ".",
+                          AT_STATX_FORCE_SYNC | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
+                          &sx));
+}

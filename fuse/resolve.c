@@ -1,0 +1,102 @@
+/* From an inode number to the record it stands for, now. */
+#include "fuse/mount.h"
+
+#include "base/clock.h"
+#include "fuse/notify.h"
+
+#include <errno.h>
+#include <string.h>
+
+void kv_subject_done(struct kv_subject *subject)
+{
+    kv_record_unref(subject->record);
+}
+
+/* What the table says of an inode. */
+struct inode_state {
+    bool unsettled; /* the kernel may know it by a name that is not its own any more */
+    bool unpublished;
+};
+
+static int look(struct kv_mount *mount, fuse_ino_t ino, struct kv_subject *subject,
+                struct inode_state *state)
+{
+    uint64_t announced = kv_notifier_announced(mount->notifier);
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    if (!inode)
+        return -ESTALE;
+    inode->confirmed = true;
+    state->unsettled = inode->moved_revision > announced;
+    state->unpublished = inode->unpublished > 0;
+    subject->pending = inode->pending;
+    if (inode->pending)
+        subject->meta = inode->pending->meta;
+    return kv_inode_path_locked(inode, NULL, 0, &subject->path);
+}
+
+static int stale(struct kv_mount *mount, pid_t tid, fuse_ino_t ino, int64_t now_ns)
+{
+    kv_retry_stale(&mount->retry, tid, ino, now_ns);
+    return -ESTALE;
+}
+
+static void take_record(struct kv_subject *subject, struct kv_record *record)
+{
+    kv_record_unref(subject->record);
+    subject->record = record;
+    subject->meta = record->meta;
+    subject->pending = false;
+}
+
+int kv_resolve(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino, bool want_value,
+               struct kv_subject *ret)
+{
+    pid_t tid = fuse_req_ctx(req)->pid;
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *earlier = NULL;
+    struct inode_state state = {0};
+    *ret = (struct kv_subject){0};
+    int err = look(mount, ino, ret, &state);
+    if (err)
+        return err;
+    err = (want_value ? kv_store_get : kv_store_stat)(mount->store, ret->path.key,
+                                                      ret->path.len, &record);
+    if (err && err != -ENOENT)
+        return err;
+    bool found = !err && record->meta.id == ino;
+    if (found && !state.unsettled) {
+        take_record(ret, KV_STEAL(record));
+        ret->settled = !state.unpublished;
+        return 0;
+    }
+    if (err && ret->pending)
+        return 0;
+    int64_t now_ns = kv_clock_monotonic_ns();
+    if (!kv_retry_match(&mount->retry, tid, ino, now_ns, &earlier))
+        return stale(mount, tid, ino, now_ns);
+    if (found)
+        take_record(ret, KV_STEAL(record));
+    else if (earlier)
+        take_record(ret, KV_STEAL(earlier));
+    else
+        return stale(mount, tid, ino, now_ns);
+    return 0;
+}
+
+struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle)
+{
+    struct kv_path path;
+    struct kv_record *record;
+    kv_lock(&handle->lock);
+    uint64_t id = handle->id ? handle->id : handle->ino;
+    kv_unlock(&handle->lock);
+    if (kv_inodes_path(&mount->inodes, handle->ino, NULL, &path) ||
+        kv_store_get(mount->store, path.key, path.len, &record))
+        return NULL;
+    if (record->meta.id != id) {
+        kv_record_unref(record);
+        return NULL;
+    }
+    return record;
+}

@@ -1,0 +1,414 @@
+/* A mount's life: the checks before, the session with its threads, and the end.
+ *
+ * Taking it down is a matter of order. The notifier makes system calls on the mount, so
+ * it ends while requests are still served. A request to ourselves then makes sure that
+ * what closes have sent (RELEASE comes without anyone waiting for it) was read. The
+ * observer goes before the session's descriptor is closed, which it writes to.
+ * Unmounting is lazy: processes that are inside keep a dead filesystem. The workers
+ * wait in the kernel and notice the end at their next request, so they get one more. */
+#include "fuse/notify.h"
+#include "fuse/observe.h"
+
+#include "base/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/statfs.h>
+#include <sys/wait.h>
+
+#define MAX_WRITE (1u << 20)
+#define MAX_THREADS 8
+#define MIN_THREADS 2
+/* RELEASE counts among the requests in the background; a low limit would hold it back.
+ */
+#define MAX_BACKGROUND 128
+
+/* -- What libfuse is told -- */
+
+static void want(struct fuse_conn_info *conn, unsigned capability, bool wanted)
+{
+    if (wanted && (conn->capable & capability))
+        conn->want |= capability;
+    else
+        conn->want &= ~capability;
+}
+
+static void init(void *userdata, struct fuse_conn_info *conn)
+{
+    (void)userdata;
+    want(conn, FUSE_CAP_ATOMIC_O_TRUNC, true);
+    want(conn, FUSE_CAP_ASYNC_READ, true);
+    want(conn, FUSE_CAP_READDIRPLUS, true);
+    want(conn, FUSE_CAP_READDIRPLUS_AUTO, true);
+    want(conn, FUSE_CAP_PARALLEL_DIROPS, true);
+    /* A listing is checked against the directory's mtime when it is read from the
+     * kernel's cache: that catches one that was cached just after its invalidation. */
+    want(conn, FUSE_CAP_AUTO_INVAL_DATA, true);
+    want(conn, FUSE_CAP_EXPORT_SUPPORT, false);
+    want(conn, FUSE_CAP_WRITEBACK_CACHE, false);
+    want(conn, FUSE_CAP_CACHE_SYMLINKS, false);
+    /* For values of a few bytes the pipe costs more than the copy. */
+    want(conn, FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE,
+         false);
+    conn->max_write = MAX_WRITE;
+    conn->max_background = MAX_BACKGROUND;
+    conn->congestion_threshold = MAX_BACKGROUND * 3 / 4;
+    conn->time_gran = 1;
+}
+
+static const struct fuse_lowlevel_ops operations = {
+    .init = init,
+    .lookup = kv_op_lookup,
+    .forget = kv_op_forget,
+    .forget_multi = kv_op_forget_multi,
+    .getattr = kv_op_getattr,
+    .setattr = kv_op_setattr,
+    .readlink = kv_op_readlink,
+    .mknod = kv_op_mknod,
+    .mkdir = kv_op_mkdir,
+    .unlink = kv_op_unlink,
+    .rmdir = kv_op_rmdir,
+    .symlink = kv_op_symlink,
+    .rename = kv_op_rename,
+    .link = kv_op_link,
+    .open = kv_op_open,
+    .read = kv_op_read,
+    .write = kv_op_write,
+    .flush = kv_op_flush,
+    .release = kv_op_release,
+    .fsync = kv_op_fsync,
+    .opendir = kv_op_opendir,
+    .readdir = kv_op_readdir,
+    .readdirplus = kv_op_readdirplus,
+    .releasedir = kv_op_releasedir,
+    .fsyncdir = kv_op_fsyncdir,
+    .statfs = kv_op_statfs,
+    .setxattr = kv_op_setxattr,
+    .getxattr = kv_op_getxattr,
+    .listxattr = kv_op_listxattr,
+    .removexattr = kv_op_removexattr,
+    .create = kv_op_create,
+};
+
+static void log_libfuse(enum fuse_log_level level, const char *format, va_list args)
+{
+    char text[512];
+    int len = vsnprintf(text, sizeof(text), format, args);
+    if (len < 0)
+        return;
+    text[strcspn(text, "\n")] = '\0';
+    kv_log(level <= FUSE_LOG_ERR       ? KV_LOG_ERROR
+           : level == FUSE_LOG_WARNING ? KV_LOG_WARNING
+                                       : KV_LOG_DEBUG,
+           "%s", text);
+}
+
+/* -- The mount point -- */
+
+static int run_fusermount(const char *path)
+{
+    char *argv[] = {(char[]){"fusermount3"},
+                    (char[]){"-u"},
+                    (char[]){"-q"},
+                    (char[]){"-z"},
+                    (char[]){"--"},
+                    strdup(path),
+                    NULL};
+    pid_t pid;
+    int status = 0;
+    int err = argv[5] ? posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) : ENOMEM;
+    if (!err && waitpid(pid, &status, 0) < 0)
+        err = errno;
+    free(argv[5]);
+    return err ? -err : status ? -EBUSY : 0;
+}
+
+static int unmount(const char *path)
+{
+    if (geteuid() == 0)
+        return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
+    return run_fusermount(path);
+}
+
+/* A daemon that was killed leaves a mount behind that answers ENOTCONN. */
+static int clear_stale(const char *path)
+{
+    struct stat st;
+    while (stat(path, &st) < 0) {
+        if (errno != ENOTCONN)
+            return -errno;
+        int err = unmount(path);
+        if (err)
+            return err;
+        kv_notice("cleared the stale mount on '%s'", path);
+    }
+    return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+static int check_empty(const char *path)
+{
+    struct statfs fs;
+    if (statfs(path, &fs) < 0)
+        return -errno;
+    if (fs.f_type == FUSE_SUPER_MAGIC)
+        return -EBUSY; /* another one is mounted there, and alive */
+    DIR *dir = opendir(path);
+    if (!dir)
+        return -errno;
+    int err = 0;
+    const struct dirent *entry;
+    while (!err && (entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            err = -ENOTEMPTY;
+    }
+    (void)closedir(dir);
+    return err;
+}
+
+/* -- Start -- */
+
+static unsigned thread_count(unsigned wanted)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned count = wanted ? wanted : cores > 0 ? (unsigned)cores : MIN_THREADS;
+    return count < MIN_THREADS   ? MIN_THREADS
+           : count > MAX_THREADS ? MAX_THREADS
+                                 : count;
+}
+
+static int new_session(struct kv_mount *mount, bool allow_other)
+{
+    const char *options =
+        allow_other ? "fsname=kvfs,subtype=kvfs,default_permissions,allow_other"
+                    : "fsname=kvfs,subtype=kvfs,default_permissions";
+    struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
+    int err = 0;
+    if (fuse_opt_add_arg(&args, "kvfs") || fuse_opt_add_arg(&args, "-o") ||
+        fuse_opt_add_arg(&args, options))
+        err = -ENOMEM;
+    if (!err) {
+        fuse_set_log_func(log_libfuse);
+        mount->session =
+            fuse_session_new(&args, &operations, sizeof(operations), mount);
+        err = mount->session ? 0 : -ENOMEM;
+    }
+    fuse_opt_free_args(&args);
+    return err;
+}
+
+struct loop_start {
+    struct kv_mount *mount;
+    struct fuse_loop_config *config;
+};
+
+static void *run_loop(void *arg)
+{
+    struct loop_start start = *(struct loop_start *)arg;
+    struct kv_mount *mount = start.mount;
+    free(arg);
+    (void)pthread_setname_np(pthread_self(), "kvfs-mount");
+    int err = fuse_session_loop_mt(mount->session, start.config);
+    fuse_loop_cfg_destroy(start.config);
+    if (atomic_load(&mount->stopping))
+        return NULL;
+    if (err)
+        kv_error("the mount on '%s' failed: %s", mount->path, kv_strerror(err));
+    if (mount->ended)
+        mount->ended(mount->ended_ctx);
+    return NULL;
+}
+
+/* The loop's threads inherit the signal mask: signals are for the daemon's main thread.
+ */
+static int create_masked(pthread_t *thread, void *(*fn)(void *), void *arg)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    int err = pthread_sigmask(SIG_SETMASK, &all, &old);
+    if (err)
+        return -err;
+    err = pthread_create(thread, NULL, fn, arg);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return -err;
+}
+
+static int start_loop(struct kv_mount *mount, unsigned threads)
+{
+    struct loop_start *start = malloc(sizeof(*start));
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+    if (!start || !config) {
+        free(start);
+        if (config)
+            fuse_loop_cfg_destroy(config);
+        return -ENOMEM;
+    }
+    fuse_loop_cfg_set_clone_fd(config, 1);
+    fuse_loop_cfg_set_max_threads(config, thread_count(threads));
+    fuse_loop_cfg_set_idle_threads(config, thread_count(threads));
+    *start = (struct loop_start){mount, config};
+    int err = create_masked(&mount->loop, run_loop, start);
+    if (err) {
+        fuse_loop_cfg_destroy(config);
+        free(start);
+    }
+    return err;
+}
+
+static void free_mount(struct kv_mount *mount)
+{
+    if (mount->session)
+        fuse_session_destroy(mount->session);
+    kv_notifier_free(mount->notifier);
+    kv_retry_done(&mount->retry);
+    kv_inodes_done(&mount->inodes);
+    pthread_mutex_destroy(&mount->flight_lock);
+    pthread_cond_destroy(&mount->landed);
+    free(mount->path);
+    free(mount);
+}
+
+static int new_mount(struct kv_store *store, const struct kv_mount_config *config,
+                     struct kv_mount **ret)
+{
+    struct kv_store_status status;
+    struct kv_mount *mount = calloc(1, sizeof(*mount));
+    if (!mount)
+        return -ENOMEM;
+    int err = kv_inodes_init(&mount->inodes);
+    if (err) {
+        free(mount);
+        return err;
+    }
+    kv_retry_init(&mount->retry);
+    pthread_mutex_init(&mount->flight_lock, NULL);
+    pthread_cond_init(&mount->landed, NULL);
+    mount->store = store;
+    mount->origin = KV_ORIGIN_MOUNT + config->index;
+    mount->version = config->version;
+    mount->config_text = config->config_text;
+    mount->ended = config->ended;
+    mount->ended_ctx = config->ended_ctx;
+    mount->observer = (struct kv_observer){.fn = kv_observe, .ctx = mount};
+    mount->path = realpath(config->path, NULL);
+    err = mount->path ? kv_store_status(store, &status) : -errno;
+    if (!err) {
+        mount->max_value_bytes = status.max_value_bytes;
+        err = kv_notifier_new(mount, &mount->notifier);
+    }
+    if (!err)
+        err = new_session(mount, config->allow_other);
+    if (err)
+        free_mount(mount);
+    else
+        *ret = mount;
+    return err;
+}
+
+/* The errno of a mount that failed; libfuse has said why, not how. */
+static int mount_error(void)
+{
+    if (access("/dev/fuse", F_OK) < 0)
+        return -ENODEV;
+    return -EPERM;
+}
+
+int kv_mount_start(struct kv_store *store, const struct kv_mount_config *config,
+                   struct kv_mount **ret)
+{
+    struct kv_mount *mount;
+    struct stat st;
+    int err = clear_stale(config->path);
+    if (!err)
+        err = check_empty(config->path);
+    if (!err)
+        err = new_mount(store, config, &mount);
+    if (err)
+        return err;
+    if (fuse_session_mount(mount->session, mount->path)) {
+        free_mount(mount);
+        return mount_error();
+    }
+    uint64_t revision = kv_store_revision(store);
+    kv_store_add_observer(store, &mount->observer);
+    err = start_loop(mount, config->threads);
+    if (err) {
+        kv_store_remove_observer(store, &mount->observer);
+        fuse_session_unmount(mount->session);
+        free_mount(mount);
+        return err;
+    }
+    /* Waits until the session has answered the kernel's first request. */
+    if (stat(mount->path, &st) < 0)
+        err = -errno;
+    if (!err) {
+        mount->device = st.st_dev;
+        err = kv_notifier_start(mount->notifier, revision);
+    }
+    if (err)
+        kv_mount_stop(mount);
+    else
+        *ret = mount;
+    return err;
+}
+
+/* -- Stop -- */
+
+/* A request to ourselves; when it is answered, everything sent before it was read. */
+static void poke(int root)
+{
+    struct statx sx;
+    if (root >= 0)
+        (void)statx(root, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_INO, &sx);
+}
+
+/* The mount's root, if the path still leads there. */
+static int open_root(const struct kv_mount *mount)
+{
+    struct stat st;
+    int fd = open(mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_dev != mount->device))
+        kv_close(&fd), fd = -1;
+    return fd;
+}
+
+static void wait_landed(struct kv_mount *mount)
+{
+    KV_SCOPED_LOCK(&mount->flight_lock);
+    while (mount->in_flight > 0)
+        pthread_cond_wait(&mount->landed, &mount->flight_lock);
+}
+
+void kv_mount_stop(struct kv_mount *mount)
+{
+    if (!mount)
+        return;
+    atomic_store(&mount->stopping, true);
+    kv_notifier_stop(mount->notifier);
+    KV_CLEANUP(kv_close) int root = open_root(mount);
+    poke(root);
+    kv_store_remove_observer(mount->store, &mount->observer);
+    fuse_session_exit(mount->session);
+    fuse_session_unmount(mount->session);
+    poke(root);
+    pthread_join(mount->loop, NULL);
+    wait_landed(mount);
+    free_mount(mount);
+}
+
+void kv_mount_status(struct kv_mount *mount, struct kv_mount_status *ret)
+{
+    *ret = (struct kv_mount_status){
+        .open_handles = atomic_load(&mount->open_handles),
+        .requests = atomic_load(&mount->requests),
+    };
+    kv_notifier_status(mount->notifier, ret);
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    ret->inodes = mount->inodes.count;
+}
