@@ -12,7 +12,6 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -225,6 +224,12 @@ static int cannot_watch(struct watching *w, const char *path, int error)
     return KV_EXIT_LOCAL;
 }
 
+/* What a directory that was removed or replaced meanwhile answers. */
+static bool is_gone(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == ESTALE || error == ELOOP;
+}
+
 /* A file in a directory that has just got its watch. One that its writer has not closed
  * yet has no revision, and IN_CLOSE_WRITE is still to come. */
 static int show_found(struct watching *w, int wd, const char *key, const char *name)
@@ -247,27 +252,17 @@ static int show_found(struct watching *w, int wd, const char *key, const char *n
 
 static int appear(struct watching *w, const char *path, bool announce);
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        (void)closedir(*dir);
-}
-
 /* What is in a directory already. */
 static int look_into(struct watching *w, int wd, const char *path, bool announce)
 {
-    int fd = openat(w->mount->root_fd, *path ? path : ".",
-                    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    KV_CLEANUP(close_dir) DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    KV_CLEANUP(kv_mountio_close_dir)
+    DIR *dir = kv_mountio_open_dir(w->mount->root_fd, path);
     if (!dir)
-        return errno == ENOENT || errno == ENOTDIR ? 0 : cannot_watch(w, path, errno);
-    struct dirent *entry;
-    while ((entry = readdir(dir))) {
+        return is_gone(errno) ? 0 : cannot_watch(w, path, errno);
+    const char *name;
+    while ((name = kv_mountio_next_name(dir))) {
         KV_CLEANUP(kv_buf_done) struct kv_buf key = {0};
         struct stat st;
-        const char *name = entry->d_name;
-        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-            continue;
         kv_buf_addf(&key, "%s%s%s", path, *path ? "/" : "", name);
         kv_buf_addc(&key, '\0');
         if (kv_buf_error(&key))
@@ -282,7 +277,7 @@ static int look_into(struct watching *w, int wd, const char *path, bool announce
         if (status)
             return status;
     }
-    return 0;
+    return errno && !is_gone(errno) ? cannot_watch(w, path, errno) : 0;
 }
 
 /* A directory is there: watch it and everything below it. announce: it is new, so show
@@ -297,7 +292,7 @@ static int appear(struct watching *w, const char *path, bool announce)
     if (kv_buf_error(&full))
         return kv_fault_no_memory(w->fault);
     int wd = inotify_add_watch(w->fd, full.data, MASK);
-    if (wd < 0 && errno != ENOENT && errno != ENOTDIR)
+    if (wd < 0 && !is_gone(errno))
         return cannot_watch(w, path, errno);
     struct place *known = wd < 0 ? NULL : find(w, wd);
     if (known && strcmp(known->path, path) == 0)

@@ -5,10 +5,10 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "store/key.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -267,43 +267,14 @@ static int mount_append(struct kv_access *access, const char *key,
     return write_key(kv_mountio_of(access), key, O_APPEND, source, ret, fault);
 }
 
-static void close_dir(DIR **dir)
-{
-    if (*dir)
-        (void)closedir(*dir);
-}
-
-/* The next name that is not "." or ".."; NULL at the end, or with errno set. */
-static const char *next_name(DIR *dir)
-{
-    for (;;) {
-        errno = 0;
-        struct dirent *entry = readdir(dir);
-        if (!entry)
-            return NULL;
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            return entry->d_name;
-    }
-}
-
-static DIR *open_dir(int at, const char *name)
-{
-    int fd =
-        openat(at, *name ? name : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir && fd >= 0)
-        (void)close(fd);
-    return dir;
-}
-
 /* Remove a directory and everything below it. 0 or a negative errno. */
 static int remove_tree(int at, const char *name)
 {
-    KV_CLEANUP(close_dir) DIR *dir = open_dir(at, name);
+    KV_CLEANUP(kv_mountio_close_dir) DIR *dir = kv_mountio_open_dir(at, name);
     if (!dir)
         return -errno;
     const char *child;
-    while ((child = next_name(dir))) {
+    while ((child = kv_mountio_next_name(dir))) {
         int err = 0;
         if (unlinkat(dirfd(dir), child, 0) < 0)
             err = errno == EISDIR ? remove_tree(dirfd(dir), child) : -errno;
@@ -352,163 +323,46 @@ static int mount_rename(struct kv_access *access, const char *from, const char *
     return err ? kv_mountio_fault(mount, -err, target ? to : from, fault) : 0;
 }
 
-/* -- Listing -- */
-
-struct name {
-    char *text; /* for a directory in a recursive listing with a '/' behind it */
-    bool directory;
-};
-
-struct names {
-    struct name *items;
-    size_t count, cap;
-};
-
-static void names_done(struct names *names)
-{
-    for (size_t i = 0; i < names->count; i++)
-        free(names->items[i].text);
-    free(names->items);
-}
-
-static int names_add(struct names *names, const char *text, bool directory, bool slash)
-{
-    if (names->count == names->cap) {
-        size_t cap = names->cap ? names->cap * 2 : 64;
-        struct name *items = reallocarray(names->items, cap, sizeof(*items));
-        if (!items)
-            return -ENOMEM;
-        names->items = items;
-        names->cap = cap;
-    }
-    KV_CLEANUP(kv_buf_done) struct kv_buf whole = {0};
-    kv_buf_adds(&whole, text);
-    if (directory && slash)
-        kv_buf_addc(&whole, '/');
-    char *stolen = kv_buf_steal(&whole, NULL);
-    if (!stolen)
-        return -ENOMEM;
-    names->items[names->count++] = (struct name){stolen, directory};
-    return 0;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(((const struct name *)a)->text, ((const struct name *)b)->text);
-}
-
-/* The sorted names of a directory. In a recursive listing a directory sorts by the keys
- * in it, which begin with its name and a slash. 0 or a negative errno. */
-static int read_names(struct kv_mountio *mount, const char *path, bool slash,
-                      struct names *names)
-{
-    KV_CLEANUP(close_dir) DIR *dir = open_dir(mount->root_fd, path);
-    if (!dir)
-        return -errno;
-    const char *name;
-    while ((name = next_name(dir))) {
-        struct stat st;
-        if (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-            if (errno == ENOENT) /* removed meanwhile */
-                continue;
-            return -errno;
-        }
-        int err = names_add(names, name, S_ISDIR(st.st_mode), slash);
-        if (err)
-            return err;
-    }
-    if (errno)
-        return -errno;
-    if (names->count)
-        qsort(names->items, names->count, sizeof(*names->items), compare_names);
-    return 0;
-}
-
-struct walk {
-    struct kv_mountio *mount;
-    const struct kv_listing *listing;
-    kv_entry_fn *each;
-    void *ctx;
-    struct kv_fault *fault;
-};
-
-/* Whether a key that begins with path may begin with the prefix too. */
-static bool may_match(const struct walk *walk, const char *path, bool as_directory)
-{
-    const char *prefix = walk->listing->prefix;
-    size_t path_len = strlen(path), prefix_len = strlen(prefix);
-    if (path_len >= prefix_len || !as_directory)
-        return strncmp(path, prefix, prefix_len) == 0;
-    return strncmp(path, prefix, path_len) == 0;
-}
-
-static int list_dir(const struct walk *walk, const char *path, bool top);
-
-static int list_one(const struct walk *walk, const char *key, bool directory)
-{
-    bool descend = directory && walk->listing->recursive;
-    if (!may_match(walk, key, descend))
-        return 0;
-    if (descend)
-        return list_dir(walk, key, false);
-    struct kv_entry entry = {.key = key, .directory = directory};
-    if (walk->listing->details) {
-        int err = kv_mountio_describe(walk->mount, key, &entry);
-        if (err == -ENOENT)
-            return 0;
-        if (err)
-            return kv_mountio_fault(walk->mount, -err, key, walk->fault);
-    }
-    return walk->each(walk->ctx, &entry);
-}
-
-static int list_dir(const struct walk *walk, const char *path, bool top)
-{
-    KV_CLEANUP(names_done) struct names names = {0};
-    int err = read_names(walk->mount, path, walk->listing->recursive, &names);
-    if (err == -ENOENT && !top)
-        return 0;
-    if (err)
-        return err == -ENOMEM ? kv_fault_no_memory(walk->fault)
-                              : kv_mountio_fault(walk->mount, -err, path, walk->fault);
-    for (size_t i = 0; i < names.count; i++) {
-        KV_CLEANUP(kv_buf_done) struct kv_buf key = {0};
-        struct name *name = &names.items[i];
-        if (name->directory && walk->listing->recursive)
-            name->text[strlen(name->text) - 1] = '\0';
-        kv_buf_addf(&key, "%s%s%s", path, *path ? "/" : "", name->text);
-        kv_buf_addc(&key, '\0');
-        int status = kv_buf_error(&key) ? kv_fault_no_memory(walk->fault)
-                                        : list_one(walk, key.data, name->directory);
-        if (status)
-            return status;
-    }
-    return 0;
-}
-
-static int mount_list(struct kv_access *access, const struct kv_listing *listing,
-                      kv_entry_fn *each, void *ctx, struct kv_fault *fault)
-{
-    struct walk walk = {kv_mountio_of(access), listing, each, ctx, fault};
-    return list_dir(&walk, listing->dir, true);
-}
-
 /* -- Status -- */
+
+/* Lines "name value" as one JSON object. */
+static void lines_to_json(struct kv_buf *lines, struct kv_buf *out)
+{
+    const char *comma = "";
+    char *save = NULL;
+    kv_buf_addc(lines, '\0');
+    kv_buf_addc(out, '{');
+    for (char *line = kv_buf_error(lines) ? NULL : strtok_r(lines->data, "\n", &save);
+         line; line = strtok_r(NULL, "\n", &save)) {
+        size_t name_len = strcspn(line, " ");
+        const char *value = line + name_len + strspn(line + name_len, " ");
+        uint64_t number;
+        kv_buf_adds(out, comma);
+        kv_json_string(out, line, name_len);
+        kv_buf_addc(out, ':');
+        if (kv_text_number(value, &number) == 0)
+            kv_json_u64(out, number);
+        else
+            kv_json_string(out, value, strlen(value));
+        comma = ",";
+    }
+    kv_buf_adds(out, "}\n");
+}
 
 static int mount_status(struct kv_access *access, bool json, struct kv_buf *out,
                         struct kv_fault *fault)
 {
+    static const char stats[] = KV_KEY_CONTROL "/stats";
     struct kv_mountio *mount = kv_mountio_of(access);
-    if (json) {
-        kv_fault_set(fault, KV_EXIT_USAGE, NULL,
-                     "the status as JSON cannot be had on a mount");
-        kv_fault_hint(fault, "use --url or --socket");
-        return KV_EXIT_USAGE;
-    }
-    int err = kv_mountio_read(mount, KV_KEY_CONTROL "/stats", out);
-    if (err == -ENOMEM)
-        return kv_fault_no_memory(fault);
-    return err ? kv_mountio_fault(mount, -err, KV_KEY_CONTROL "/stats", fault) : 0;
+    KV_CLEANUP(kv_buf_done) struct kv_buf lines = {0};
+    int err = kv_mountio_read(mount, stats, &lines);
+    if (err && err != -ENOMEM)
+        return kv_mountio_fault(mount, -err, stats, fault);
+    if (json)
+        lines_to_json(&lines, out);
+    else
+        kv_buf_add(out, lines.data, lines.len);
+    return kv_buf_error(&lines) || kv_buf_error(out) ? kv_fault_no_memory(fault) : 0;
 }
 
 /* -- The whole -- */
@@ -527,7 +381,7 @@ static const struct kv_access_ops mount_ops = {
     .append = mount_append,
     .remove = mount_remove,
     .rename = mount_rename,
-    .list = mount_list,
+    .list = kv_mountio_list,
     .watch = kv_mountio_watch,
     .status = mount_status,
     .free = mount_free,
@@ -542,7 +396,8 @@ static int open_root(const char *dir)
     struct statfs fs;
     if (fd < 0 || fstatfs(fd, &fs) < 0)
         return -errno;
-    if (fs.f_type != FUSE_MAGIC)
+    if (fs.f_type != FUSE_MAGIC ||
+        (fgetxattr(fd, "user.kv.revision", NULL, 0) < 0 && errno != ENOTCONN))
         return -EMEDIUMTYPE;
     int taken = fd;
     fd = -1;
@@ -555,6 +410,12 @@ int kv_mountio_open(const char *dir, struct kv_access **ret, struct kv_fault *fa
     if (fd == -EMEDIUMTYPE) {
         kv_fault_set(fault, KV_EXIT_AWAY, NULL, "no kvfs is mounted on '%s'", dir);
         kv_fault_hint(fault, "is kvfsd running? --mount says where");
+        return KV_EXIT_AWAY;
+    }
+    if (fd == -ENOTCONN) {
+        kv_fault_set(fault, KV_EXIT_AWAY, NULL, "kvfsd is gone from the mount '%s'",
+                     dir);
+        kv_fault_hint(fault, "start kvfsd again");
         return KV_EXIT_AWAY;
     }
     if (fd < 0)

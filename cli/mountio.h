@@ -6,6 +6,8 @@
 
 #include "access.h"
 
+#include <dirent.h>
+
 struct kv_mountio {
     struct kv_access access;
     int root_fd; /* the directory of --mount */
@@ -30,7 +32,17 @@ int kv_mountio_describe(struct kv_mountio *mount, const char *key,
  * negative errno. */
 int kv_mountio_read(struct kv_mountio *mount, const char *key, struct kv_buf *out);
 
-/* access.h's watch. */
+/* A directory by its name below the descriptor at; "" is that one itself. NULL with
+ * errno. */
+DIR *kv_mountio_open_dir(int at, const char *name);
+void kv_mountio_close_dir(DIR **dir);
+
+/* The next name that is not "." or ".."; NULL at the end, or with errno set. */
+const char *kv_mountio_next_name(DIR *dir);
+
+/* access.h's list and watch. */
+int kv_mountio_list(struct kv_access *access, const struct kv_listing *listing,
+                    kv_entry_fn *each, void *ctx, struct kv_fault *fault);
 int kv_mountio_watch(struct kv_access *access, const struct kv_watcher *watcher,
                      struct kv_fault *fault);
 
