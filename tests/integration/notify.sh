@@ -80,9 +80,11 @@ put r/two 1 >/dev/null
 record "$mnt" "$mnt/r" "$mnt/r/s"
 delete r recursive=1 >/dev/null
 recorded_now
-is 'a recursive DELETE tells of every key and directory, from below' \
-    "$(grep -v SELF <<<"$record")" \
-    "$(lines 'DELETE r/s/one' 'DELETE,ISDIR r/s' 'DELETE r/two' 'DELETE,ISDIR r')"
+is 'a recursive DELETE tells of every key and directory once' \
+    "$(grep -v SELF <<<"$record" | sort)" \
+    "$(lines 'DELETE r/s/one' 'DELETE r/two' 'DELETE,ISDIR r' 'DELETE,ISDIR r/s')"
+like '... what is in a directory before the directory' "${record//$'\n'/ }" \
+    'DELETE r/s/one .*DELETE,ISDIR r/s .*DELETE,ISDIR r( |$)'
 is '... and the watches of the directories end' "$(grep -c DELETE_SELF <<<"$record")" 2
 stop_recording
 
@@ -136,11 +138,13 @@ coproc WRITER {
 import os, sys
 fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 os.write(fd, b"value")
+print("written", flush=True)
 sys.stdin.readline()
 os.close(fd)
 ' "$mnt/d/held"
 }
 writer=$WRITER_PID
+IFS= read -r _ <&"${WRITER[0]}"
 record "$mnt/d"
 echo go >&"${WRITER[1]}"
 wait "$writer"

@@ -55,13 +55,20 @@ done
 expected_version=1
 publishes 'printf without a newline' printf 'no newline' \
     in_shell 'printf "no newline" > printf'
-publishes 'cp' copy 'from cat\nlarge\n' cp "$work/f" "$mnt/copy"
+put copy before >/dev/null
+expected_version=2
+publishes 'cp over a key' copy 'from cat\nlarge\n' cp "$work/f" "$mnt/copy"
+expected_version=1
 publishes 'tee' tee 'through tee\n' in_shell 'echo through tee | tee tee > /dev/null'
 publishes 'dd in many writes' dd 'aaaaaaaaaaaaaaaa' \
     in_shell 'printf aaaaaaaaaaaaaaaa | dd of=dd bs=1 status=none'
 publishes 'a program in the background of a subshell' sub 'late\n' \
     in_shell '(sh -c "echo late") > sub'
-# An empty key is committed by a create-only open; O_EXCL is for lock files.
+# An O_EXCL create commits the empty key at once, so that it can serve as a lock; what is
+# written then is a version of its own. cp makes new files so.
+cp "$work/f" "$mnt/new-copy"
+is 'cp to a new key' "$(get new-copy)" "$(<"$work/f")"
+is '... is made, then written' "$(version new-copy)" 2
 in_shell 'set -C; echo 1 > exclusive'
 is 'noclobber (O_EXCL) writes, too' "$(get exclusive)" 1
 fails 'noclobber refuses a key that exists' 'cannot|exist' in_shell 'set -C; echo 2 > exclusive'
@@ -147,8 +154,9 @@ is 'the first bytes of a version' "$(dd bs=4 count=1 status=none <&8)" 'old '
 put pinned 'two, longer than before' >/dev/null
 is '... are followed by its other bytes, also after a PUT' \
     "$(dd bs=9 count=1 status=none <&8)" 'and whole'
-is 'a read past the end of it finds what is new' \
-    "$(dd bs=100 count=1 status=none <&8)" 'an before'
+is '... and then by its end' "$(dd bs=100 count=1 status=none <&8)" ''
+is 'who reads on after the end finds what is new' \
+    "$(dd bs=100 count=1 status=none <&8)" 'han before'
 exec 8<&-
 is 'a handle opened after it' "$(cat "$mnt/pinned")" 'two, longer than before'
 

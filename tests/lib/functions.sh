@@ -191,7 +191,7 @@ drain=''     # who copies it to the log once the daemon is ready
 start_daemon()
 {
     local defaults=()
-    mkdir -p "$mnt" || return 1
+    mounted || mkdir -p "$mnt" || return 1 # a stale mount cannot even be looked at
     [[ " $* " == *" --data "* ]] || defaults+=(--data "$data")
     [[ " $* " == *" --mount "* || " $* " == *" --no-mount "* ]] ||
         defaults+=(--mount "$mnt")
@@ -282,7 +282,7 @@ stop_daemon()
 # kill -9, as a crash or the OOM killer would. The stale mount stays.
 kill_daemon()
 {
-    end_daemon KILL
+    end_daemon KILL 2>/dev/null # the shell's "Killed"
     [ "$status" = 137 ]
 }
 
