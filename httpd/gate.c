@@ -193,9 +193,9 @@ static bool check_browser(struct kv_request *request)
                  memcmp(host->text, conn->host, host->len) == 0;
     if (host->text && !known) {
         if (!kv_host_allowed(host->text, host->len, request->http->allowed_hosts))
-            return refuse(request, 403, "host_not_allowed",
-                          "this daemon does not go by that Host name; the setting "
-                          "allowed_hosts adds names");
+            return refuse(
+                request, 403, "host_not_allowed",
+                "this daemon does not go by that Host name; --allow-host adds one");
         if (host->len <= sizeof(conn->host)) {
             memcpy(conn->host, host->text, host->len);
             conn->host_len = host->len;

@@ -3,8 +3,7 @@
 # timeout: 180
 . "$(dirname "$0")/../lib/functions.sh"
 
-start_daemon --no-mount
-need_daemon
+need_daemon --no-mount
 while IFS= read -r line; do
     case $line in
     'ok '*) pass "${line#* - }" ;;
