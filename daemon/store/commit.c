@@ -32,10 +32,12 @@ struct kv_committer {
 
     pthread_mutex_t lock;
     pthread_cond_t queued;  /* a transaction came, or stop */
-    pthread_cond_t drained; /* the queue is empty and the committer idle */
+    pthread_cond_t drained; /* finished moved on */
     struct kv_txn *head, **tail;
-    uint64_t queue_len;
-    bool busy, draining, stop;
+    /* How many transactions were ever put into the queue, taken out of it, and brought
+     * to their end; the first `accepted` of them are applied, later ones refused. */
+    uint64_t submitted, taken, finished, accepted;
+    bool stop;
 
     pthread_mutex_t observers_lock;
     struct kv_observer *observers;
@@ -267,13 +269,14 @@ static void process(struct kv_committer *c, struct kv_txn *first)
     }
 }
 
-/* Cut the front of the queue, as much as one batch holds. c->lock is held. */
-static struct kv_txn *take_locked(struct kv_committer *c)
+/* Cut the front of the queue, as much as one batch holds; what is accepted and what is
+ * refused do not mix. c->lock is held. */
+static struct kv_txn *take_locked(struct kv_committer *c, uint64_t most)
 {
     struct kv_txn *first = c->head, *last = first;
-    size_t count = 1, bytes = first->bytes;
-    while (last->next && count < BATCH_MAX_TXNS &&
-           bytes + last->next->bytes <= BATCH_MAX_BYTES) {
+    uint64_t count = 1;
+    size_t bytes = first->bytes;
+    while (last->next && count < most && bytes + last->next->bytes <= BATCH_MAX_BYTES) {
         last = last->next;
         bytes += last->bytes;
         count++;
@@ -282,23 +285,23 @@ static struct kv_txn *take_locked(struct kv_committer *c)
     if (!c->head)
         c->tail = &c->head;
     last->next = NULL;
-    c->queue_len -= count;
+    c->taken += count;
     return first;
 }
 
-static struct kv_txn *take(struct kv_committer *c, bool *ret_draining)
+static struct kv_txn *take(struct kv_committer *c, bool *ret_refuse)
 {
     KV_SCOPED_LOCK(&c->lock);
-    c->busy = false;
+    c->finished = c->taken;
+    pthread_cond_broadcast(&c->drained);
     while (!c->head) {
-        pthread_cond_broadcast(&c->drained);
         if (c->stop)
             return NULL;
         pthread_cond_wait(&c->queued, &c->lock);
     }
-    c->busy = true;
-    *ret_draining = c->draining;
-    return take_locked(c);
+    *ret_refuse = c->taken >= c->accepted;
+    uint64_t left = *ret_refuse ? UINT64_MAX : c->accepted - c->taken;
+    return take_locked(c, left < BATCH_MAX_TXNS ? left : BATCH_MAX_TXNS);
 }
 
 static void *run(void *arg)
@@ -321,7 +324,7 @@ void kv_committer_enqueue(struct kv_committer *c, struct kv_txn *txn)
     txn->next = NULL;
     *c->tail = txn;
     c->tail = &txn->next;
-    c->queue_len++;
+    c->submitted++;
     pthread_cond_signal(&c->queued);
 }
 
@@ -346,6 +349,7 @@ int kv_committer_start(const struct kv_committer_parts *parts,
     c->parts = *parts;
     c->sequencer.submit = submit;
     c->tail = &c->head;
+    c->accepted = UINT64_MAX;
     pthread_mutex_init(&c->lock, NULL);
     pthread_mutex_init(&c->observers_lock, NULL);
     pthread_cond_init(&c->queued, NULL);
@@ -363,9 +367,10 @@ int kv_committer_start(const struct kv_committer_parts *parts,
 void kv_committer_drain(struct kv_committer *c)
 {
     KV_SCOPED_LOCK(&c->lock);
-    while (c->head || c->busy)
+    if (c->accepted == UINT64_MAX)
+        c->accepted = c->submitted;
+    while (c->finished < c->accepted)
         pthread_cond_wait(&c->drained, &c->lock);
-    c->draining = true;
 }
 
 void kv_committer_free(struct kv_committer *c)
@@ -447,5 +452,5 @@ void kv_committer_status(struct kv_committer *c, struct kv_store_status *ret)
     ret->latched_error = atomic_load(&c->latched);
     ret->full = atomic_load(&c->full);
     KV_SCOPED_LOCK(&c->lock);
-    ret->queued = c->queue_len;
+    ret->queued = c->submitted - c->taken;
 }
