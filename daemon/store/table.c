@@ -43,6 +43,11 @@ struct kv_walk {
 struct kv_table {
     MDB_env *env;
     MDB_dbi dbi[KV_DB_COUNT];
+    /* A second environment on the same file, which only reads and takes no locks; made
+     * under pool_lock when the first one has panicked and will not even read any more.
+     */
+    MDB_env *survivor;
+    char *path;
     uint64_t max_bytes;
     void *map; /* where LMDB mapped the file */
     size_t map_bytes;
@@ -122,14 +127,14 @@ static int find_map(struct kv_table *table, const char *path)
     return 0;
 }
 
-static int open_tables(struct kv_table *table)
+static int open_tables(MDB_env *env, bool write, MDB_dbi dbi[static KV_DB_COUNT])
 {
     MDB_txn *txn;
-    int rc = mdb_txn_begin(table->env, NULL, 0, &txn);
+    int rc = mdb_txn_begin(env, NULL, write ? 0 : MDB_RDONLY, &txn);
     if (rc)
         return errno_of(rc);
     for (int i = 0; i < KV_DB_COUNT && !rc; i++)
-        rc = mdb_dbi_open(txn, db_names[i], MDB_CREATE, &table->dbi[i]);
+        rc = mdb_dbi_open(txn, db_names[i], write ? MDB_CREATE : 0, &dbi[i]);
     if (rc) {
         mdb_txn_abort(txn);
         return errno_of(rc);
@@ -183,9 +188,12 @@ int kv_table_open(const char *path, uint64_t max_bytes, enum kv_sync sync,
         return -ENOMEM;
     pthread_mutex_init(&table->pool_lock, NULL);
     table->max_bytes = max_bytes;
+    table->path = strdup(path);
+    if (!table->path)
+        return -ENOMEM;
     int err = open_env(table, path, sync);
     if (!err)
-        err = open_tables(table);
+        err = open_tables(table->env, true, table->dbi);
     if (!err)
         err = find_map(table, path);
     if (err)
@@ -204,8 +212,11 @@ void kv_table_close(struct kv_table *table)
         mdb_txn_abort(view->txn);
         free(view);
     }
+    if (table->survivor)
+        mdb_env_close(table->survivor);
     if (table->env)
         mdb_env_close(table->env);
+    free(table->path);
     pthread_mutex_destroy(&table->pool_lock);
     free(table);
 }
@@ -259,13 +270,58 @@ static void pool_give(struct kv_table *table, struct kv_view *view)
     table->pool = view;
 }
 
+/* Open the file once more to go on reading after a panic: LMDB takes back what it wrote
+ * of the commit that failed, so the file is as of the last one that did not. */
+static int open_survivor(struct kv_table *table)
+{
+    MDB_env *env;
+    MDB_envinfo info;
+    MDB_dbi dbi[KV_DB_COUNT];
+    int rc = mdb_env_create(&env);
+    if (rc)
+        return errno_of(rc);
+    rc = mdb_env_info(table->env, &info);
+    if (!rc)
+        rc = mdb_env_set_mapsize(env, info.me_mapsize);
+    if (!rc)
+        rc = mdb_env_set_maxdbs(env, KV_DB_COUNT);
+    if (!rc)
+        rc = mdb_env_open(env, table->path,
+                          MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD, 0);
+    int err = rc ? errno_of(rc) : open_tables(env, false, dbi);
+    /* Opened in the same order the tables have the same numbers. */
+    if (!err && memcmp(dbi, table->dbi, sizeof(dbi)) != 0)
+        err = -EIO;
+    if (err)
+        mdb_env_close(env);
+    else
+        table->survivor = env;
+    return err;
+}
+
+static int find_survivor(struct kv_table *table, MDB_env **ret)
+{
+    KV_SCOPED_LOCK(&table->pool_lock);
+    int err = table->survivor ? 0 : open_survivor(table);
+    *ret = table->survivor;
+    return err;
+}
+
 static int begin(struct kv_table *table, MDB_txn *parent, bool write,
                  struct kv_view **ret)
 {
     KV_CLEANUP(kv_free) struct kv_view *view = calloc(1, sizeof(*view));
     if (!view)
         return -ENOMEM;
-    int rc = mdb_txn_begin(table->env, parent, write ? 0 : MDB_RDONLY, &view->txn);
+    unsigned flags = write ? 0 : MDB_RDONLY;
+    int rc = mdb_txn_begin(table->env, parent, flags, &view->txn);
+    if (rc == MDB_PANIC && !write) {
+        MDB_env *survivor;
+        int err = find_survivor(table, &survivor);
+        if (err)
+            return err;
+        rc = mdb_txn_begin(survivor, NULL, flags, &view->txn);
+    }
     if (rc)
         return errno_of(rc);
     view->table = table;
@@ -280,13 +336,13 @@ int kv_view_read(struct kv_table *table, struct kv_view **ret)
     if (!view)
         return begin(table, NULL, false, ret);
     int rc = mdb_txn_renew(view->txn);
-    if (rc) {
-        mdb_txn_abort(view->txn);
-        free(view);
-        return errno_of(rc);
+    if (!rc) {
+        *ret = view;
+        return 0;
     }
-    *ret = view;
-    return 0;
+    mdb_txn_abort(view->txn);
+    free(view);
+    return rc == MDB_PANIC ? kv_view_read(table, ret) : errno_of(rc);
 }
 
 int kv_view_write(struct kv_table *table, struct kv_view **ret)
