@@ -40,10 +40,17 @@ static int attach(struct kv_mount *mount, struct kv_handle *handle)
     return 0;
 }
 
+/* The handle may have come to hold something unpublished. From then on attributes are
+ * for one use only; what the kernel keeps must go before it hears of the truncation or
+ * the write, because it changes the size it keeps first and its validity afterwards,
+ * and a stat in between would show a size that no version has. */
 static void note(struct kv_mount *mount, struct kv_handle *handle)
 {
-    KV_SCOPED_LOCK(&handle->lock);
-    kv_publish_note_locked(mount, handle);
+    kv_lock(&handle->lock);
+    bool first = kv_publish_note_locked(mount, handle);
+    kv_unlock(&handle->lock);
+    if (first)
+        kv_mount_drop_attr(mount, handle->ino);
 }
 
 /* -- CREATE -- */
@@ -231,10 +238,11 @@ static int open_handle(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
         return err;
     }
     kv_retry_forget(&mount->retry, tid);
-    KV_SCOPED_LOCK(&handle->lock);
+    kv_lock(&handle->lock);
     handle->seen_revision = revision;
+    kv_unlock(&handle->lock);
     if (truncated)
-        kv_publish_note_locked(mount, handle);
+        note(mount, handle);
     *ret = handle;
     return 0;
 }
@@ -297,7 +305,9 @@ void kv_op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
     struct kv_handle *handle = handle_of(fi);
     (void)ino;
     int err = kv_store_writable(mount->store);
-    if (!err) {
+    if (err) {
+        kv_handle_refuse(handle, err);
+    } else {
         refresh(mount, handle, 0);
         err = kv_handle_write(handle, (uint64_t)offset, data, size,
                               mount->max_value_bytes);

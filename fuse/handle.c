@@ -197,14 +197,9 @@ static int append(struct kv_handle *handle, const void *data, size_t len,
     return 0;
 }
 
-int kv_handle_write(struct kv_handle *handle, uint64_t offset, const void *data,
-                    size_t len, uint64_t max_bytes)
+static int overwrite(struct kv_handle *handle, uint64_t offset, const void *data,
+                     size_t len, uint64_t max_bytes)
 {
-    if (len == 0)
-        return 0;
-    KV_SCOPED_LOCK(&handle->lock);
-    if (handle->append)
-        return append(handle, data, len, max_bytes);
     uint64_t end;
     if (__builtin_add_overflow(offset, len, &end) || end > max_bytes)
         return -EFBIG;
@@ -218,6 +213,26 @@ int kv_handle_write(struct kv_handle *handle, uint64_t offset, const void *data,
     return 0;
 }
 
+int kv_handle_write(struct kv_handle *handle, uint64_t offset, const void *data,
+                    size_t len, uint64_t max_bytes)
+{
+    if (len == 0)
+        return 0;
+    KV_SCOPED_LOCK(&handle->lock);
+    if (handle->append)
+        return append(handle, data, len, max_bytes);
+    if (!handle->refused)
+        handle->refused = overwrite(handle, offset, data, len, max_bytes);
+    return handle->refused;
+}
+
+void kv_handle_refuse(struct kv_handle *handle, int err)
+{
+    KV_SCOPED_LOCK(&handle->lock);
+    if (!handle->append && !handle->refused)
+        handle->refused = err;
+}
+
 int kv_handle_resize(struct kv_handle *handle, uint64_t size, uint64_t max_bytes)
 {
     if (size > max_bytes)
@@ -229,8 +244,22 @@ int kv_handle_resize(struct kv_handle *handle, uint64_t size, uint64_t max_bytes
         err = resize_bytes(handle, size);
     if (err)
         return err;
+    if (size == 0)
+        handle->refused = 0;
     changed(handle);
     return 0;
+}
+
+int kv_handle_drop_refused_locked(struct kv_handle *handle)
+{
+    int err = handle->refused;
+    if (!err)
+        return 0;
+    kv_buf_done(&handle->bytes);
+    handle->whole = false;
+    handle->seen_revision = 0;
+    kv_flush_take(&handle->flush);
+    return err;
 }
 
 void kv_handle_published_locked(struct kv_handle *handle, struct kv_record *record,

@@ -42,6 +42,7 @@ struct kv_handle {
     struct kv_flush flush;
     bool owner_known; /* owner is the lock owner of the process that opened it */
     uint64_t owner;
+    int refused;    /* negative errno: the bytes lack what a refused write had */
     bool mtime_set; /* by utimens after the last write; goes out with the value */
     int64_t mtime_ns;
     struct kv_publication *current; /* under way, or NULL */
@@ -86,10 +87,19 @@ int kv_handle_read(struct kv_handle *handle, uint64_t offset, size_t size,
                    struct kv_part *ret);
 
 /* Change the handle's own bytes; the first change copies the record. A handle that
- * appends ignores the offset. -EFBIG over max_bytes, -ENOMEM; nothing changes then. */
+ * appends ignores the offset. -EFBIG over max_bytes, -ENOMEM; nothing changes then. A
+ * write that was refused leaves the handle with less than its writer meant: that is
+ * never published, and writes go on failing, until the handle is cut to size 0. What
+ * appends is not affected, there each write stands for itself. */
 int kv_handle_write(struct kv_handle *handle, uint64_t offset, const void *data,
                     size_t len, uint64_t max_bytes);
 int kv_handle_resize(struct kv_handle *handle, uint64_t size, uint64_t max_bytes);
+/* A write was refused for another reason. */
+void kv_handle_refuse(struct kv_handle *handle, int err);
+
+/* Why the handle must not be published (negative errno), or 0. If there is a reason,
+ * what the handle holds is dropped. */
+int kv_handle_drop_refused_locked(struct kv_handle *handle);
 
 /* A publication of the bytes as they were at `changes` has made this record. len: how
  * many bytes it took. */

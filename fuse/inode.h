@@ -23,6 +23,7 @@
  *     kv_retry.lock          leaf
  *     kv_expect.lock         leaf: what the notifier waits for
  *     kv_mount.flight_lock   leaf: transactions that are not done yet
+ *     kv_mount.session_lock  leaf, but see there
  *
  * No FUSE in here: the table is tested by itself. */
 

@@ -40,6 +40,10 @@ struct kv_mount {
     char *path; /* absolute */
     dev_t device;
     struct fuse_session *session;
+    /* Held for reading while a handler notifies the kernel, which does not block; for
+     * writing when the session's descriptor is about to be closed. */
+    pthread_rwlock_t session_lock;
+    bool session_closed; /* guarded by session_lock */
     pthread_t loop;
     struct kv_inodes inodes;
     struct kv_retry retry;
@@ -59,6 +63,9 @@ static inline struct kv_mount *kv_mount_of(fuse_req_t req)
     atomic_fetch_add_explicit(&mount->requests, 1, memory_order_relaxed);
     return mount;
 }
+
+/* From a handler: have the kernel drop the attributes it keeps of an inode. */
+void kv_mount_drop_attr(struct kv_mount *mount, fuse_ino_t ino);
 
 /* -- Transactions (flight.c) -- */
 

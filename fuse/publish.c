@@ -49,15 +49,17 @@ void kv_handle_drop(struct kv_mount *mount, struct kv_handle *handle)
     kv_inode_unref_locked(&mount->inodes, inode);
 }
 
-void kv_publish_note_locked(struct kv_mount *mount, struct kv_handle *handle)
+bool kv_publish_note_locked(struct kv_mount *mount, struct kv_handle *handle)
 {
     bool unpublished = kv_flush_unpublished(&handle->flush) || handle->current;
     KV_SCOPED_LOCK(&mount->inodes.lock);
     struct kv_inode *inode = handle->inode;
+    bool first = inode->unpublished == 0 && unpublished;
     inode->unpublished += unpublished;
     inode->unpublished -= handle->unpublished;
     handle->unpublished = unpublished;
     handle->limbo = kv_flush_limbo(&handle->flush);
+    return first;
 }
 
 /* -- Requests that wait -- */
@@ -401,10 +403,12 @@ void kv_publish(struct kv_mount *mount, struct kv_handle *handle, kv_published_f
     }
     *waiter = (struct waiter){.fn = fn, .ctx = ctx};
     struct kv_publication *begun = NULL;
-    int err = 0;
     kv_lock(&handle->lock);
-    bool unpublished = kv_flush_rest(&handle->flush), waits = handle->current;
-    if (unpublished && !waits) {
+    int err = kv_handle_drop_refused_locked(handle);
+    bool unpublished = kv_flush_rest(&handle->flush), waits = !err && handle->current;
+    if (err) {
+        kv_publish_note_locked(mount, handle);
+    } else if (unpublished && !waits) {
         begun = begin_locked(mount, handle);
         err = begun ? 0 : -ENOMEM;
         waits = begun;
@@ -426,11 +430,14 @@ void kv_publish(struct kv_mount *mount, struct kv_handle *handle, kv_published_f
  * behind is announced. */
 static void leave(struct kv_mount *mount, struct kv_handle *handle, bool publishes)
 {
+    struct kv_inode *inode = handle->inode;
     KV_SCOPED_LOCK(&mount->inodes.lock);
     kv_list_remove(&handle->node);
     handle->limbo = false;
     if (publishes)
-        handle->inode->releasing++;
+        inode->releasing++;
+    else if (inode->releasing == 0)
+        lose_pending_locked(inode);
 }
 
 void kv_publish_release(struct kv_mount *mount, struct kv_handle *handle)
@@ -439,6 +446,8 @@ void kv_publish_release(struct kv_mount *mount, struct kv_handle *handle)
     kv_lock(&handle->lock);
     handle->released = true;
     bool lost = false;
+    if (kv_handle_drop_refused_locked(handle))
+        kv_publish_note_locked(mount, handle);
     if (!handle->current && kv_flush_rest(&handle->flush)) {
         begun = begin_locked(mount, handle);
         lost = !begun;
@@ -463,9 +472,6 @@ void kv_publish_abandon(struct kv_mount *mount, struct kv_handle *handle)
     kv_publish_note_locked(mount, handle);
     leave(mount, handle, false);
     kv_unlock(&handle->lock);
-    kv_lock(&mount->inodes.lock);
-    lose_pending_locked(handle->inode);
-    kv_unlock(&mount->inodes.lock);
     kv_handle_drop(mount, handle);
 }
 

@@ -28,8 +28,9 @@ void kv_publish_release(struct kv_mount *mount, struct kv_handle *handle);
  * drops the caller's reference. */
 void kv_publish_abandon(struct kv_mount *mount, struct kv_handle *handle);
 
-/* Tell the inode what its handle's rule says now. The caller holds handle->lock. */
-void kv_publish_note_locked(struct kv_mount *mount, struct kv_handle *handle);
+/* Tell the inode what its handle's rule says now. True: it is the inode's first that
+ * holds something unpublished. The caller holds handle->lock. */
+bool kv_publish_note_locked(struct kv_mount *mount, struct kv_handle *handle);
 
 /* Drop a reference to a handle, and to its inode with the last. */
 void kv_handle_drop(struct kv_mount *mount, struct kv_handle *handle);

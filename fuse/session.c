@@ -137,11 +137,13 @@ static int unmount(const char *path)
     return run_fusermount(path);
 }
 
-/* A daemon that was killed leaves a mount behind that answers ENOTCONN. */
+/* A daemon that was killed leaves a mount behind that answers ENOTCONN; not to stat(2),
+ * which the kernel may answer from what it has cached, but to statfs(2). */
 static int clear_stale(const char *path)
 {
     struct stat st;
-    while (stat(path, &st) < 0) {
+    struct statfs fs;
+    while (stat(path, &st) < 0 || statfs(path, &fs) < 0) {
         if (errno != ENOTCONN)
             return -errno;
         int err = unmount(path);
@@ -157,8 +159,6 @@ static int check_empty(const char *path)
     struct statfs fs;
     if (statfs(path, &fs) < 0)
         return -errno;
-    if (fs.f_type == FUSE_SUPER_MAGIC)
-        return -EBUSY; /* another one is mounted there, and alive */
     DIR *dir = opendir(path);
     if (!dir)
         return -errno;
@@ -169,6 +169,8 @@ static int check_empty(const char *path)
             err = -ENOTEMPTY;
     }
     (void)closedir(dir);
+    if (!err && fs.f_type == FUSE_SUPER_MAGIC)
+        err = -EBUSY; /* another one is mounted there, and alive */
     return err;
 }
 
@@ -270,6 +272,7 @@ static void free_mount(struct kv_mount *mount)
     kv_inodes_done(&mount->inodes);
     pthread_mutex_destroy(&mount->flight_lock);
     pthread_cond_destroy(&mount->landed);
+    pthread_rwlock_destroy(&mount->session_lock);
     free(mount->path);
     free(mount);
 }
@@ -289,6 +292,7 @@ static int new_mount(struct kv_store *store, const struct kv_mount_config *confi
     kv_retry_init(&mount->retry);
     pthread_mutex_init(&mount->flight_lock, NULL);
     pthread_cond_init(&mount->landed, NULL);
+    pthread_rwlock_init(&mount->session_lock, NULL);
     mount->store = store;
     mount->origin = KV_ORIGIN_MOUNT + config->index;
     mount->version = config->version;
@@ -378,6 +382,24 @@ static int open_root(const struct kv_mount *mount)
     return fd;
 }
 
+void kv_mount_drop_attr(struct kv_mount *mount, fuse_ino_t ino)
+{
+    pthread_rwlock_rdlock(&mount->session_lock);
+    if (!mount->session_closed)
+        (void)fuse_lowlevel_notify_inval_inode(mount->session, ino, -1, 0);
+    pthread_rwlock_unlock(&mount->session_lock);
+}
+
+/* Closes the descriptor that notifications are written to: its number may then be
+ * somebody else's. */
+static void close_session(struct kv_mount *mount)
+{
+    pthread_rwlock_wrlock(&mount->session_lock);
+    mount->session_closed = true;
+    pthread_rwlock_unlock(&mount->session_lock);
+    fuse_session_unmount(mount->session);
+}
+
 static void wait_landed(struct kv_mount *mount)
 {
     KV_SCOPED_LOCK(&mount->flight_lock);
@@ -395,7 +417,7 @@ void kv_mount_stop(struct kv_mount *mount)
     poke(root);
     kv_store_remove_observer(mount->store, &mount->observer);
     fuse_session_exit(mount->session);
-    fuse_session_unmount(mount->session);
+    close_session(mount);
     poke(root);
     pthread_join(mount->loop, NULL);
     wait_landed(mount);
