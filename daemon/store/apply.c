@@ -168,6 +168,7 @@ static int expire_key(struct kv_batch *batch, const void *key, size_t len)
         err = kv_batch_touch(batch, key, kv_key_parent_len(key, len));
     if (!err)
         err = kv_batch_end_revision(batch, &mark);
+    batch->expired++;
     return kv_apply_broke(batch, err);
 }
 
@@ -210,8 +211,7 @@ static int collect_due(void *ctx, int64_t expiry_ns, const void *key, size_t len
     return kv_buf_error(&due->keys);
 }
 
-int kv_apply_expiry(struct kv_batch *batch, size_t max, uint64_t *count,
-                    int64_t *ret_next_ns)
+int kv_apply_expiry(struct kv_batch *batch, size_t max, int64_t *ret_next_ns)
 {
     struct due_keys due = {0};
     int err =
@@ -219,7 +219,6 @@ int kv_apply_expiry(struct kv_batch *batch, size_t max, uint64_t *count,
     for (size_t at = 0, len; !err && at < due.keys.len; at += len + 1) {
         len = strlen(due.keys.data + at);
         err = expire_key(batch, due.keys.data + at, len);
-        ++*count;
     }
     kv_buf_done(&due.keys);
     batch->expired_left = *ret_next_ns <= batch->now_ns;

@@ -35,6 +35,7 @@ struct kv_batch {
     uint64_t space; /* bytes that puts may still fill */
     bool refused_for_space;
     bool expired_left;          /* keys are due that the batch has not deleted yet */
+    uint64_t expired;           /* how many it has */
     int broken;                 /* errno of the failure that spoilt it, or 0 */
     int64_t earliest_expiry_ns; /* of what it put; INT64_MAX: none */
 

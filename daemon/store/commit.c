@@ -22,7 +22,9 @@
 #define EXPIRE_PER_BATCH 1000
 /* With less room than this the store calls itself full before a write is tried. */
 #define FULL_BELOW_BYTES (256u << 10)
-/* How far the log is trimmed in one batch, beyond twice what the batch added. */
+/* How many events are trimmed off the log in one batch, beyond twice those it added, to
+ * spread the work; unless the log is twice as large as it may be, because large values
+ * follow many small ones. */
 #define TRIM_PER_BATCH 64
 
 struct kv_committer {
@@ -107,22 +109,31 @@ static void tell_observers(struct kv_committer *c, const struct kv_batch *batch)
               batch->touched_count);
 }
 
+static int trim_log(struct kv_committer *c, struct kv_batch *batch)
+{
+    uint64_t max_bytes = c->parts.config->log_max_bytes;
+    uint64_t max_events = c->parts.config->log_max_events;
+    const struct kv_counters *now = &batch->counters;
+    bool far_too_large =
+        now->log_bytes / 2 > max_bytes || now->log_events / 2 > max_events;
+    return kv_changelog_trim(batch->view, &batch->counters, max_bytes, max_events,
+                             far_too_large ? SIZE_MAX
+                                           : 2 * batch->event_count + TRIM_PER_BATCH);
+}
+
 /* Expire what is due, apply the transactions, and write the counters. 0 or what broke
  * the batch; *ret_next_ns: when the next key is due. */
 static int build(struct kv_committer *c, struct kv_batch *batch, struct kv_txn *first,
-                 int64_t *ret_next_ns, uint64_t *ret_expired)
+                 int64_t *ret_next_ns)
 {
-    int err = kv_apply_expiry(batch, EXPIRE_PER_BATCH, ret_expired, ret_next_ns);
+    int err = kv_apply_expiry(batch, EXPIRE_PER_BATCH, ret_next_ns);
     for (struct kv_txn *txn = first; txn && !err; txn = txn->next) {
         forget_results(txn);
         err = kv_apply_txn(batch, txn);
     }
     if (err || batch->event_count == 0)
         return err;
-    const struct kv_store_config *config = c->parts.config;
-    err = kv_changelog_trim(batch->view, &batch->counters, config->log_max_bytes,
-                            config->log_max_events,
-                            2 * batch->event_count + TRIM_PER_BATCH);
+    err = trim_log(c, batch);
     batch->counters.next_id = atomic_load(&c->next_id);
     return err ? err : kv_counters_put(batch->view, &batch->counters);
 }
@@ -143,6 +154,7 @@ static int commit(struct kv_committer *c, struct kv_batch *batch)
     atomic_fetch_add(&c->commits, 1);
     publish_changes(c, batch, number);
     publish_counters(c, &batch->counters);
+    atomic_fetch_add(&c->expired, batch->expired);
     kv_feed_append(c->parts.feed, batch->events, batch->event_count,
                    batch->counters.revision);
     tell_observers(c, batch);
@@ -170,16 +182,14 @@ static int try_batch(struct kv_committer *c, struct kv_txn *first)
         return err;
     KV_CLEANUP(kv_batch_done) struct kv_batch batch;
     int64_t next_ns = INT64_MAX;
-    uint64_t expired = 0;
     err = kv_batch_begin(&batch, c->parts.config, view, &c->next_id, batch_time(c));
     if (!err)
-        err = build(c, &batch, first, &next_ns, &expired);
+        err = build(c, &batch, first, &next_ns);
     if (!err && batch.event_count > 0)
         err = commit(c, &batch);
     if (err)
         return err;
     atomic_store(&c->full, batch.refused_for_space || batch.space < FULL_BELOW_BYTES);
-    atomic_fetch_add(&c->expired, expired);
     if (batch.earliest_expiry_ns < next_ns)
         next_ns = batch.earliest_expiry_ns;
     c->parts.next_expiry(c->parts.next_expiry_ctx, next_ns);

@@ -1,0 +1,255 @@
+#include "store_fixture.h"
+
+#include <stdio.h>
+
+/* Keys that sort around '/': '!' and '-' come before it, '0' right behind it. */
+static void setup(void)
+{
+    store_setup();
+    ck_assert_int_eq(put("a!", "v"), 0);
+    ck_assert_int_eq(put("a-b/c", "v"), 0);
+    ck_assert_int_eq(put("a/x/z", "v"), 0);
+    ck_assert_int_eq(put("a/x-y", "v"), 0);
+    ck_assert_int_eq(put("a0", "v"), 0);
+    ck_assert_int_eq(put("b/c/d", "v"), 0);
+    ck_assert_int_eq(put("b/c0", "v"), 0);
+    ck_assert_int_eq(put("c", "v"), 0);
+    ck_assert_int_eq(make_dir("empty"), 0);
+}
+
+/* The listing in one line; directories end in '/', and "..." stands for more. */
+static const char *list_text(const struct kv_list_query *query)
+{
+    static struct kv_buf text;
+    kv_buf_reset(&text);
+    KV_CLEANUP(kv_list_done) struct kv_list list = {0};
+    int err = kv_store_list(store, query, &list);
+    if (err) {
+        kv_buf_adds(&text, err == -ENOENT    ? "ENOENT"
+                           : err == -ENOTDIR ? "ENOTDIR"
+                                             : "error");
+    } else {
+        ck_assert_uint_eq(list.revision, revision_now());
+        for (size_t i = 0; i < list.count; i++) {
+            const struct kv_record *record = list.records[i];
+            ck_assert(record->bare == !query->values);
+            kv_buf_addf(&text, "%s%s%s", i ? " " : "", record->key,
+                        kv_record_is_dir(record) ? "/" : "");
+        }
+        kv_buf_adds(&text, list.more ? "..." : "");
+    }
+    kv_buf_addc(&text, '\0');
+    return text.data;
+}
+
+static struct kv_list_query query_of(const char *dir, const char *prefix,
+                                     const char *after)
+{
+    return (struct kv_list_query){.dir = dir,
+                                  .dir_len = strlen(dir),
+                                  .prefix = prefix,
+                                  .prefix_len = strlen(prefix),
+                                  .after = after,
+                                  .after_len = strlen(after)};
+}
+
+static const char *children(const char *dir)
+{
+    struct kv_list_query query = query_of(dir, "", "");
+    query.directories = true;
+    return list_text(&query);
+}
+
+static const char *below(const char *dir, const char *prefix, const char *after)
+{
+    struct kv_list_query query = query_of(dir, prefix, after);
+    query.recursive = true;
+    return list_text(&query);
+}
+
+START_TEST(children_are_direct_and_sorted_by_bytes)
+{
+    ck_assert_str_eq(children(""), "a/ a! a-b/ a0 b/ c empty/");
+    ck_assert_str_eq(children("a"), "a/x/ a/x-y");
+    ck_assert_str_eq(children("a-b"), "a-b/c");
+    ck_assert_str_eq(children("b"), "b/c/ b/c0");
+    ck_assert_str_eq(children("empty"), "");
+}
+END_TEST
+
+START_TEST(directories_come_only_when_asked)
+{
+    struct kv_list_query query = query_of("", "", "");
+    ck_assert_str_eq(list_text(&query), "a! a0 c");
+    ck_assert_str_eq(below("", "", ""), "a! a-b/c a/x-y a/x/z a0 b/c/d b/c0 c");
+    query.recursive = query.directories = true;
+    ck_assert_str_eq(
+        list_text(&query),
+        "a/ a! a-b/ a-b/c a/x/ a/x-y a/x/z a0 b/ b/c/ b/c/d b/c0 c empty/");
+}
+END_TEST
+
+START_TEST(a_directory_means_what_lies_in_it_and_a_prefix_its_bytes)
+{
+    ck_assert_str_eq(below("a", "", ""), "a/x-y a/x/z");
+    ck_assert_str_eq(below("", "a", ""), "a! a-b/c a/x-y a/x/z a0");
+    ck_assert_str_eq(below("", "a/x", ""), "a/x-y a/x/z");
+    ck_assert_str_eq(below("a", "a/x-", ""), "a/x-y");
+    ck_assert_str_eq(below("a", "a", ""), "a/x-y a/x/z");
+    ck_assert_str_eq(below("a", "b", ""), "");
+    ck_assert_str_eq(below("b", "a", ""), "");
+    ck_assert_str_eq(below("", "zzz", ""), "");
+    struct kv_list_query query = query_of("", "a", "");
+    query.directories = true;
+    ck_assert_str_eq(list_text(&query), "a/ a! a-b/ a0");
+    query = query_of("a", "a/x", "");
+    query.directories = true;
+    ck_assert_str_eq(list_text(&query), "a/x/ a/x-y");
+}
+END_TEST
+
+START_TEST(after_goes_on_behind_a_key_that_may_not_exist)
+{
+    ck_assert_str_eq(below("", "", "a/x-y"), "a/x/z a0 b/c/d b/c0 c");
+    ck_assert_str_eq(below("", "", "a/"), "a/x-y a/x/z a0 b/c/d b/c0 c");
+    ck_assert_str_eq(below("", "", "a/x"), "a/x-y a/x/z a0 b/c/d b/c0 c");
+    ck_assert_str_eq(below("", "", "a"), "a! a-b/c a/x-y a/x/z a0 b/c/d b/c0 c");
+    ck_assert_str_eq(below("", "", "c"), "");
+    ck_assert_str_eq(below("a", "", "A"), "a/x-y a/x/z");
+    ck_assert_str_eq(below("a", "", "b"), "");
+    ck_assert_str_eq(below("", "a", "a/x-y"), "a/x/z a0");
+    struct kv_list_query query = query_of("", "", "a/x/z");
+    query.directories = true;
+    ck_assert_str_eq(list_text(&query), "a0 b/ c empty/");
+    query = query_of("", "", "a");
+    query.directories = true;
+    ck_assert_str_eq(list_text(&query), "a! a-b/ a0 b/ c empty/");
+}
+END_TEST
+
+START_TEST(what_is_no_directory_cannot_be_listed)
+{
+    ck_assert_str_eq(children("absent"), "ENOENT");
+    ck_assert_str_eq(children("a/absent"), "ENOENT");
+    ck_assert_str_eq(children("c"), "ENOTDIR");
+    ck_assert_str_eq(children("c/d"), "ENOENT");
+}
+END_TEST
+
+/* Page through a listing; the pages must be the whole of it and none too long. */
+static void check_paging(struct kv_list_query query)
+{
+    KV_CLEANUP(kv_free) char *whole = strdup(list_text(&query));
+    KV_CLEANUP(kv_buf_done) struct kv_buf pages = {0};
+    char last[KV_KEY_MAX + 1] = "";
+    for (bool more = true; more;) {
+        KV_CLEANUP(kv_list_done) struct kv_list list = {0};
+        query.after = last;
+        query.after_len = strlen(last);
+        ck_assert_int_eq(kv_store_list(store, &query, &list), 0);
+        ck_assert(query.limit == 0 || list.count <= query.limit);
+        ck_assert(!list.more || list.count > 0);
+        for (size_t i = 0; i < list.count; i++) {
+            kv_buf_addf(&pages, "%s%s%s", pages.len ? " " : "", list.records[i]->key,
+                        kv_record_is_dir(list.records[i]) ? "/" : "");
+            strcpy(last, list.records[i]->key);
+        }
+        more = list.more;
+    }
+    kv_buf_addc(&pages, '\0');
+    whole[strcspn(whole, ".")] = '\0'; /* it may have been cut itself */
+    ck_assert_int_eq(strncmp(pages.data, whole, strlen(whole)), 0);
+    query.limit = query.max_bytes = 0;
+    query.after_len = 0;
+    ck_assert_str_eq(pages.data, list_text(&query));
+}
+
+START_TEST(pages_of_every_size_make_the_whole)
+{
+    const char *const dirs[] = {"", "a", "b", "empty"};
+    for (size_t limit = 1; limit < 16; limit++)
+        for (size_t i = 0; i < 4; i++)
+            for (int kind = 0; kind < 4; kind++) {
+                struct kv_list_query query = query_of(dirs[i], "", "");
+                query.limit = limit;
+                query.recursive = kind & 1;
+                query.directories = kind & 2;
+                check_paging(query);
+            }
+}
+END_TEST
+
+START_TEST(a_limit_that_is_just_met_leaves_no_more)
+{
+    struct kv_list_query query = query_of("", "", "");
+    query.limit = 3;
+    ck_assert_str_eq(list_text(&query), "a! a0 c");
+    query.limit = 2;
+    ck_assert_str_eq(list_text(&query), "a! a0...");
+    query.limit = 1;
+    query.directories = true;
+    ck_assert_str_eq(list_text(&query), "a/...");
+}
+END_TEST
+
+START_TEST(values_come_when_asked_and_bound_a_page)
+{
+    for (int i = 0; i < 10; i++) {
+        char key[8];
+        (void)snprintf(key, sizeof(key), "v/%d", i);
+        ck_assert_int_eq(put_sized(key, 1000, (char)('0' + i)), 0);
+    }
+    struct kv_list_query query = query_of("v", "", "");
+    query.values = true;
+    KV_CLEANUP(kv_list_done) struct kv_list list = {0};
+    ck_assert_int_eq(kv_store_list(store, &query, &list), 0);
+    ck_assert_uint_eq(list.count, 10);
+    ck_assert_int_eq(*(const char *)list.records[7]->value, '7');
+    ck_assert_uint_eq(list.records[7]->meta.size, 1000);
+    query.max_bytes = 3500;
+    ck_assert_str_eq(list_text(&query), "v/0 v/1 v/2...");
+    query.max_bytes = 1; /* one comes nevertheless */
+    ck_assert_str_eq(list_text(&query), "v/0...");
+    query.max_bytes = 10000;
+    ck_assert_str_eq(list_text(&query), "v/0 v/1 v/2 v/3 v/4 v/5 v/6 v/7 v/8 v/9");
+    query.max_bytes = 2500;
+    check_paging(query);
+}
+END_TEST
+
+START_TEST(keys_with_the_lowest_and_highest_bytes_are_listed)
+{
+    ck_assert_int_eq(put("\x01", "v"), 0);
+    ck_assert_int_eq(put("\xff\xff", "v"), 0);
+    ck_assert_int_eq(put("a/\x01", "v"), 0);
+    ck_assert_int_eq(put("a/\xff", "v"), 0);
+    ck_assert_str_eq(below("a", "", ""), "a/\x01 a/x-y a/x/z a/\xff");
+    ck_assert_str_eq(below("", "", "c"), "\xff\xff");
+    struct kv_list_query query = query_of("", "", "");
+    ck_assert_str_eq(list_text(&query), "\x01 a! a0 c \xff\xff");
+}
+END_TEST
+
+START_TEST(a_listing_is_one_snapshot)
+{
+    KV_CLEANUP(kv_list_done) struct kv_list list = {0};
+    struct kv_list_query query = query_of("", "", "");
+    query.values = true;
+    ck_assert_int_eq(kv_store_list(store, &query, &list), 0);
+    ck_assert_int_eq(put("a0", "changed"), 0);
+    ck_assert_int_eq(del("c"), 0);
+    ck_assert_uint_eq(list.count, 3);
+    ck_assert_bytes(list.records[1]->value, list.records[1]->meta.size, "v");
+    ck_assert_uint_eq(list.revision, revision_now() - 2);
+}
+END_TEST
+
+KV_SUITE_WITH("listing", setup, store_teardown, children_are_direct_and_sorted_by_bytes,
+              directories_come_only_when_asked,
+              a_directory_means_what_lies_in_it_and_a_prefix_its_bytes,
+              after_goes_on_behind_a_key_that_may_not_exist,
+              what_is_no_directory_cannot_be_listed, pages_of_every_size_make_the_whole,
+              a_limit_that_is_just_met_leaves_no_more,
+              values_come_when_asked_and_bound_a_page,
+              keys_with_the_lowest_and_highest_bytes_are_listed,
+              a_listing_is_one_snapshot)
