@@ -270,16 +270,21 @@ static int set_value(struct kv_request *request, struct kv_op *op)
     return 0;
 }
 
+static void add_number(struct kv_buf *json, const char *name, uint64_t number)
+{
+    kv_buf_adds(json, name);
+    kv_json_u64(json, number);
+}
+
 static void reply_written(struct kv_request *request)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf json = {0};
     kv_buf_addc(&json, '{');
     kv_json_bytes(&json, "key", request->rest, request->rest_len);
-    kv_buf_addf(&json,
-                ",\"revision\":%" PRIu64 ",\"version\":%" PRIu64 ",\"size\":%" PRIu64
-                ",\"created\":%s",
-                request->revision, request->version, request->size,
-                request->created ? "true" : "false");
+    add_number(&json, ",\"revision\":", request->revision);
+    add_number(&json, ",\"version\":", request->version);
+    add_number(&json, ",\"size\":", request->size);
+    kv_buf_adds(&json, request->created ? ",\"created\":true" : ",\"created\":false");
     if (request->expiry_ns) {
         kv_buf_adds(&json, ",\"expires\":");
         kv_json_time(&json, request->expiry_ns);

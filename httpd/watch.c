@@ -55,6 +55,7 @@ struct kv_hub {
     pthread_t thread;
     bool started;
     pthread_mutex_t lock;
+    pthread_cond_t wanted;                /* somebody parked, or stop */
     bool stopped;                         /* lock: nobody parks any more */
     struct kv_cursor scanned;             /* lock */
     struct kv_list_node parked;           /* lock: all of them */
@@ -127,8 +128,13 @@ static void park(struct kv_watcher *watcher)
 {
     struct kv_hub *hub = watcher->hub;
     kv_lock(&hub->lock);
+    /* Nobody is parked, so the hub may have been idle and is let skip to the present.
+     */
+    if (kv_list_empty(&hub->parked))
+        hub->scanned = kv_cursor_after(kv_feed_revision(hub->feed));
     bool stays = !hub->stopped && !is_before(&watcher->position.cursor, &hub->scanned);
     if (stays) {
+        (void)pthread_cond_signal(&hub->wanted);
         kv_list_push_back(&hub->parked, &watcher->parked);
         kv_list_push_back(
             watcher->filter.kind == KV_FILTER_PREFIX
@@ -205,30 +211,40 @@ static void scan(struct kv_hub *hub, struct kv_event *const *events, size_t coun
 
 /* The feed cannot be read from where the hub stands: leave it to the watchers, which
  * find out each for itself what became of its own position. */
-static void skip_ahead(struct kv_hub *hub, struct kv_cursor *cursor)
+static void skip_ahead(struct kv_hub *hub)
 {
     struct kv_list_node wake;
     kv_list_init(&wake);
-    *cursor = kv_cursor_after(kv_feed_revision(hub->feed));
     kv_lock(&hub->lock);
     KV_LIST_FOREACH(it, &hub->parked)
     unpark_locked(KV_CONTAINER_OF(it, struct kv_watcher, parked), &wake);
-    hub->scanned = *cursor;
+    hub->scanned = kv_cursor_after(kv_feed_revision(hub->feed));
     kv_unlock(&hub->lock);
     wake_all(&wake);
+}
+
+/* Wait until somebody is parked, so that writes wake no hub that nobody needs. */
+static struct kv_cursor wait_wanted(struct kv_hub *hub)
+{
+    KV_SCOPED_LOCK(&hub->lock);
+    while (kv_list_empty(&hub->parked) && !atomic_load(&hub->stop))
+        (void)pthread_cond_wait(&hub->wanted, &hub->lock);
+    return hub->scanned;
 }
 
 static void *hub_main(void *arg)
 {
     struct kv_hub *hub = arg;
-    struct kv_cursor cursor = hub->scanned;
-    while (kv_feed_wait(hub->feed, &cursor, &hub->stop)) {
+    for (;;) {
+        struct kv_cursor cursor = wait_wanted(hub);
+        if (!kv_feed_wait(hub->feed, &cursor, &hub->stop))
+            return NULL;
         struct kv_event *events[HUB_BATCH];
         size_t count;
         int err = kv_feed_read(hub->feed, &cursor, events, HUB_BATCH, &count);
         if (err) {
             kv_warning("the watch hub cannot read the feed: %s", kv_strerror(err));
-            skip_ahead(hub, &cursor);
+            skip_ahead(hub);
             continue;
         }
         if (count > 0)
@@ -236,7 +252,6 @@ static void *hub_main(void *arg)
         for (size_t i = 0; i < count; i++)
             kv_event_unref(events[i]);
     }
-    return NULL;
 }
 
 struct kv_hub *kv_hub_new(struct kv_http *http, unsigned max_watches)
@@ -253,6 +268,7 @@ struct kv_hub *kv_hub_new(struct kv_http *http, unsigned max_watches)
     for (size_t i = 0; i < BUCKETS; i++)
         kv_list_init(&hub->buckets[i]);
     pthread_mutex_init(&hub->lock, NULL);
+    pthread_cond_init(&hub->wanted, NULL);
     return hub;
 }
 
@@ -270,7 +286,10 @@ void kv_hub_stop(struct kv_hub *hub)
 {
     struct kv_list_node wake;
     kv_list_init(&wake);
+    kv_lock(&hub->lock);
     atomic_store(&hub->stop, true);
+    (void)pthread_cond_signal(&hub->wanted);
+    kv_unlock(&hub->lock);
     kv_feed_kick(hub->feed);
     if (hub->started)
         (void)pthread_join(hub->thread, NULL);
@@ -288,6 +307,7 @@ void kv_hub_free(struct kv_hub *hub)
     if (!hub)
         return;
     assert(atomic_load(&hub->watches) == 0);
+    pthread_cond_destroy(&hub->wanted);
     pthread_mutex_destroy(&hub->lock);
     free(hub);
 }
