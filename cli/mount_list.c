@@ -87,7 +87,7 @@ static int read_names(struct kv_mountio *mount, const char *path, bool slash,
                       struct names *names)
 {
     KV_CLEANUP(kv_mountio_close_dir)
-    DIR *dir = kv_mountio_open_dir(mount->root_fd, path);
+    DIR *dir = kv_mountio_open_dir(kv_mountio_root(mount), path);
     if (!dir)
         return -errno;
     const char *name;

@@ -10,6 +10,7 @@
 #include "mountio.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/json.h"
 
 #include <errno.h>
@@ -29,6 +30,10 @@
 /* The two halves of a rename are queued one right after the other; how long to wait for
  * the second when the first was the last to be read. */
 #define RENAME_WAIT_MS 50
+/* How long a file that was found in a new directory is remembered. The mount tells of a
+ * change that was made elsewhere a little after it can be seen; seconds would be much.
+ */
+#define SEEN_NS (60 * KV_NS_PER_S)
 
 /* A file found by reading a new directory: which state of it was shown. */
 struct seen {
@@ -42,6 +47,7 @@ struct place {
     char *path; /* "": the root */
     struct seen *seen;
     size_t seen_count;
+    int64_t seen_ns; /* when the last of them was added, monotonic */
 };
 
 struct watching {
@@ -243,6 +249,7 @@ static int show_found(struct watching *w, int wd, const char *key, const char *n
     if (!seen)
         return place ? kv_fault_no_memory(w->fault) : 0;
     place->seen = seen;
+    place->seen_ns = kv_clock_monotonic_ns();
     char *copy = strdup(name);
     if (!copy)
         return kv_fault_no_memory(w->fault);
@@ -256,7 +263,7 @@ static int appear(struct watching *w, const char *path, bool announce);
 static int look_into(struct watching *w, int wd, const char *path, bool announce)
 {
     KV_CLEANUP(kv_mountio_close_dir)
-    DIR *dir = kv_mountio_open_dir(w->mount->root_fd, path);
+    DIR *dir = kv_mountio_open_dir(kv_mountio_root(w->mount), path);
     if (!dir)
         return is_gone(errno) ? 0 : cannot_watch(w, path, errno);
     const char *name;
@@ -267,7 +274,7 @@ static int look_into(struct watching *w, int wd, const char *path, bool announce
         kv_buf_addc(&key, '\0');
         if (kv_buf_error(&key))
             return kv_fault_no_memory(w->fault);
-        if (fstatat(w->mount->root_fd, key.data, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        if (fstatat(kv_mountio_root(w->mount), key.data, &st, AT_SYMLINK_NOFOLLOW) < 0)
             continue; /* gone again */
         int status = 0;
         if (S_ISDIR(st.st_mode))
@@ -341,18 +348,23 @@ static int move_places(struct watching *w, const char *from, const char *to)
 
 /* -- Events -- */
 
-/* Whether the state of the file that this IN_CLOSE_WRITE is about has been shown when
- * its directory was read. */
+/* Whether the state of the file that this IN_CLOSE_WRITE is about has been shown, when
+ * its directory was read or later. */
 static bool was_seen(struct watching *w, struct place *place, const char *name,
                      const char *key)
 {
     for (size_t i = 0; i < place->seen_count; i++) {
         struct seen *seen = &place->seen[i];
         struct kv_entry entry;
-        if (strcmp(seen->name, name) == 0)
-            return kv_mountio_describe(w->mount, key, &entry) == 0 &&
-                   entry.mod_revision == seen->revision &&
-                   entry.mtime_ns == seen->mtime_ns;
+        if (strcmp(seen->name, name) != 0)
+            continue;
+        if (kv_mountio_describe(w->mount, key, &entry))
+            return false;
+        bool same =
+            entry.mod_revision == seen->revision && entry.mtime_ns == seen->mtime_ns;
+        seen->revision = entry.mod_revision;
+        seen->mtime_ns = entry.mtime_ns;
+        return same;
     }
     return false;
 }
@@ -360,7 +372,7 @@ static bool was_seen(struct watching *w, struct place *place, const char *name,
 static bool is_link(struct watching *w, const char *key)
 {
     struct stat st;
-    return fstatat(w->mount->root_fd, key, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+    return fstatat(kv_mountio_root(w->mount), key, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
            S_ISLNK(st.st_mode);
 }
 
@@ -515,13 +527,16 @@ static int handle_events(struct watching *w)
     return 0;
 }
 
-/* Nothing is queued: whatever was seen in a new directory and reported too has been
- * reported by now. */
+/* Nothing is queued: time for what need not be done at once. */
 static int settle(struct watching *w)
 {
+    int64_t now_ns = kv_clock_monotonic_ns();
     for (size_t i = 0; i < w->count; i++)
-        if (w->places[i].seen_count)
+        if (w->places[i].seen_count && now_ns - w->places[i].seen_ns > SEEN_NS)
             forget_seen(&w->places[i]);
+    /* A descriptor would keep the mount from being unmounted, and us from hearing of
+     * it. */
+    kv_mountio_let_go(w->mount);
     return w->watcher->pause(w->watcher->ctx);
 }
 

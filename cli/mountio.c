@@ -56,6 +56,22 @@ int kv_mountio_fault(struct kv_mountio *mount, int error, const char *key,
     return kv_fault_set(fault, KV_EXIT_REFUSED, about, "%s", strerror(error));
 }
 
+/* -- The directory -- */
+
+int kv_mountio_root(struct kv_mountio *mount)
+{
+    if (mount->root_fd < 0)
+        mount->root_fd = open(mount->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return mount->root_fd;
+}
+
+void kv_mountio_let_go(struct kv_mountio *mount)
+{
+    if (mount->root_fd >= 0)
+        (void)close(mount->root_fd); /* a directory: nothing can be lost */
+    mount->root_fd = -1;
+}
+
 /* -- Reading -- */
 
 /* A number that the mount shows as an attribute of a file; 0 when it does not. */
@@ -81,7 +97,7 @@ int kv_mountio_describe(struct kv_mountio *mount, const char *key, struct kv_ent
 {
     struct stat st;
     KV_CLEANUP(kv_buf_done) struct kv_buf path = {0};
-    if (fstatat(mount->root_fd, key, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(kv_mountio_root(mount), key, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
     *ret = (struct kv_entry){.key = key};
     describe_stat(&st, ret);
@@ -100,7 +116,7 @@ int kv_mountio_describe(struct kv_mountio *mount, const char *key, struct kv_ent
 static int open_key(struct kv_mountio *mount, const char *key)
 {
     KV_CLEANUP(kv_close)
-    int fd = openat(mount->root_fd, key, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(kv_mountio_root(mount), key, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
         return -errno;
@@ -114,7 +130,7 @@ static int open_key(struct kv_mountio *mount, const char *key)
 static int read_link(struct kv_mountio *mount, const char *key, struct kv_buf *out)
 {
     char target[4096];
-    ssize_t len = readlinkat(mount->root_fd, key, target, sizeof(target));
+    ssize_t len = readlinkat(kv_mountio_root(mount), key, target, sizeof(target));
     if (len < 0)
         return -errno;
     kv_buf_add(out, target, (size_t)len);
@@ -176,7 +192,7 @@ static int make_parents(struct kv_mountio *mount, const char *key)
     memcpy(path, key, len + 1);
     for (char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdirat(mount->root_fd, path, 0777) < 0 && errno != EEXIST)
+        if (mkdirat(kv_mountio_root(mount), path, 0777) < 0 && errno != EEXIST)
             return -errno;
         *slash = '/';
     }
@@ -187,13 +203,13 @@ static int make_parents(struct kv_mountio *mount, const char *key)
 static int open_for_writing(struct kv_mountio *mount, const char *key, int flags)
 {
     flags |= O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
-    int fd = openat(mount->root_fd, key, flags, 0666);
+    int fd = openat(kv_mountio_root(mount), key, flags, 0666);
     if (fd >= 0 || errno != ENOENT)
         return fd >= 0 ? fd : -errno;
     int err = make_parents(mount, key);
     if (err)
         return err;
-    fd = openat(mount->root_fd, key, flags, 0666);
+    fd = openat(kv_mountio_root(mount), key, flags, 0666);
     return fd >= 0 ? fd : -errno;
 }
 
@@ -291,9 +307,9 @@ static int mount_remove(struct kv_access *access, const char *key, bool recursiv
 {
     struct kv_mountio *mount = kv_mountio_of(access);
     *ret = (struct kv_written){0};
-    int err = unlinkat(mount->root_fd, key, 0) < 0 ? -errno : 0;
+    int err = unlinkat(kv_mountio_root(mount), key, 0) < 0 ? -errno : 0;
     if (err == -EISDIR && recursive)
-        err = remove_tree(mount->root_fd, key);
+        err = remove_tree(kv_mountio_root(mount), key);
     if (!err)
         return 0;
     kv_mountio_fault(mount, -err, key, fault);
@@ -309,12 +325,13 @@ static int mount_rename(struct kv_access *access, const char *from, const char *
     struct stat st;
     *ret = (struct kv_written){0};
     int err = 0;
-    if (renameat(mount->root_fd, from, mount->root_fd, to) < 0)
+    if (renameat(kv_mountio_root(mount), from, kv_mountio_root(mount), to) < 0)
         err = -errno;
     if (err == -ENOENT &&
-        fstatat(mount->root_fd, from, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        fstatat(kv_mountio_root(mount), from, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         err = make_parents(mount, to);
-        if (!err && renameat(mount->root_fd, from, mount->root_fd, to) < 0)
+        if (!err &&
+            renameat(kv_mountio_root(mount), from, kv_mountio_root(mount), to) < 0)
             err = -errno;
     }
     /* In these cases what is at the new name is in the way. */
@@ -370,7 +387,7 @@ static int mount_status(struct kv_access *access, bool json, struct kv_buf *out,
 static void mount_free(struct kv_access *access)
 {
     struct kv_mountio *mount = kv_mountio_of(access);
-    (void)close(mount->root_fd); /* a directory: nothing can be lost */
+    kv_mountio_let_go(mount);
     free(mount->path);
     free(mount);
 }

@@ -10,7 +10,7 @@
 
 struct kv_mountio {
     struct kv_access access;
-    int root_fd; /* the directory of --mount */
+    int root_fd; /* the directory of --mount, or -1 */
     char *path;  /* its name */
 };
 
@@ -18,6 +18,13 @@ static inline struct kv_mountio *kv_mountio_of(struct kv_access *access)
 {
     return (struct kv_mountio *)access; /* its first member */
 }
+
+/* A descriptor of the directory of --mount, opened when it is not open; -1 with errno
+ * when it cannot be. */
+int kv_mountio_root(struct kv_mountio *mount);
+
+/* Close it until it is needed again. */
+void kv_mountio_let_go(struct kv_mountio *mount);
 
 /* The fault of a call that failed with errno error on key (NULL: on the mount itself).
  */
