@@ -1,5 +1,4 @@
-/* The keeper thread sleeps until the next key is due, or until the next second, when it
- * looks after sync and memory.
+/* The keeper thread sleeps until the next key is due or the next sync is.
  *
  * Expiry itself happens in the committer: each batch first deletes what is due. So all
  * the keeper does is submit an empty transaction at the right moment, and nothing needs
@@ -13,9 +12,6 @@
 
 #include <errno.h>
 
-/* Mapped file pages above this are given back; see kv_table_trim_memory. */
-#define RESIDENT_FILE_BYTES (UINT64_C(24) << 20)
-
 struct kv_keeper {
     const struct kv_store_config *config;
     struct kv_table *table;
@@ -27,7 +23,7 @@ struct kv_keeper {
     pthread_cond_t changed;
     int64_t next_ns;       /* realtime at which a key is due */
     bool ticking;          /* an empty transaction is on its way */
-    int64_t not_before_ns; /* after a failed one: no next one earlier */
+    int64_t not_before_ns; /* monotonic; after a failed one: no next one earlier */
     bool stop;
 };
 
@@ -39,8 +35,12 @@ int kv_keeper_new(const struct kv_store_config *config, struct kv_table *table,
         return -ENOMEM;
     keeper->config = config;
     keeper->table = table;
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&keeper->changed, &attr);
+    pthread_condattr_destroy(&attr);
     pthread_mutex_init(&keeper->lock, NULL);
-    pthread_cond_init(&keeper->changed, NULL);
     *ret = keeper;
     return 0;
 }
@@ -61,7 +61,7 @@ static void tick_done(struct kv_txn *txn, void *ctx)
     KV_SCOPED_LOCK(&keeper->lock);
     keeper->ticking = false;
     if (txn->error) /* a full disk or a latched store: look again later */
-        keeper->not_before_ns = kv_clock_realtime_ns() + KV_NS_PER_S;
+        keeper->not_before_ns = kv_clock_monotonic_ns() + KV_NS_PER_S;
     pthread_cond_signal(&keeper->changed);
 }
 
@@ -73,29 +73,29 @@ static void tick(struct kv_keeper *keeper)
         kv_error("cannot expire keys: %s", kv_strerror(err));
         KV_SCOPED_LOCK(&keeper->lock);
         keeper->ticking = false;
-        keeper->not_before_ns = kv_clock_realtime_ns() + KV_NS_PER_S;
+        keeper->not_before_ns = kv_clock_monotonic_ns() + KV_NS_PER_S;
         return;
     }
     kv_committer_enqueue(keeper->committer, txn);
 }
 
-/* What is to be done once a second. Returns when it must be done again. */
-static int64_t look_after(struct kv_keeper *keeper, int64_t now_ns,
-                          int64_t *next_sync_ns)
+/* Sync when the mode asks for it now. Returns when to look again. */
+static int64_t sync_when_due(struct kv_keeper *keeper)
 {
-    int err = kv_table_trim_memory(keeper->table, RESIDENT_FILE_BYTES);
-    if (err)
-        kv_warning("cannot give back memory: %s", kv_strerror(err));
-    int64_t again_ns = now_ns + KV_NS_PER_S;
     if (keeper->config->sync != KV_SYNC_INTERVAL)
-        return again_ns;
-    if (now_ns >= *next_sync_ns) {
-        err = kv_table_sync(keeper->table);
-        if (err)
-            kv_committer_latch(keeper->committer, err);
-        *next_sync_ns = now_ns + keeper->config->sync_interval_ms * KV_NS_PER_MS;
-    }
-    return *next_sync_ns < again_ns ? *next_sync_ns : again_ns;
+        return INT64_MAX;
+    int64_t now_ns = kv_clock_realtime_ns();
+    int err = kv_table_sync(keeper->table);
+    if (err)
+        kv_committer_latch(keeper->committer, err);
+    return now_ns + keeper->config->sync_interval_ms * KV_NS_PER_MS;
+}
+
+/* How long until the next key is due, by the clock as it stands; 0: it is. */
+static int64_t due_in_locked(const struct kv_keeper *keeper)
+{
+    int64_t now_ns = kv_clock_realtime_ns();
+    return keeper->next_ns > now_ns ? keeper->next_ns - now_ns : 0;
 }
 
 /* Sleep until a key is due (true) or until_ns or stop (false). */
@@ -103,19 +103,22 @@ static bool wait_until(struct kv_keeper *keeper, int64_t until_ns, bool *ret_sto
 {
     KV_SCOPED_LOCK(&keeper->lock);
     for (;;) {
-        int64_t now_ns = kv_clock_realtime_ns();
+        int64_t now_ns = kv_clock_monotonic_ns(), wake_ns = until_ns;
         *ret_stop = keeper->stop;
-        int64_t due_ns = keeper->next_ns > keeper->not_before_ns
-                             ? keeper->next_ns
-                             : keeper->not_before_ns;
         if (keeper->stop || now_ns >= until_ns)
             return false;
-        if (!keeper->ticking && due_ns <= now_ns) {
-            keeper->ticking = true;
-            return true;
+        if (!keeper->ticking) {
+            int64_t due_in_ns = due_in_locked(keeper);
+            if (due_in_ns < until_ns - now_ns)
+                wake_ns = now_ns + due_in_ns;
+            if (wake_ns < keeper->not_before_ns)
+                wake_ns = keeper->not_before_ns;
+            if (wake_ns <= now_ns) {
+                keeper->ticking = true;
+                return true;
+            }
         }
-        int64_t wake_ns = keeper->ticking || due_ns > until_ns ? until_ns : due_ns;
-        struct timespec wake = kv_ns_timespec(wake_ns);
+        struct timespec wake = kv_ns_timespec(wake_ns < until_ns ? wake_ns : until_ns);
         pthread_cond_timedwait(&keeper->changed, &keeper->lock, &wake);
     }
 }
@@ -123,11 +126,10 @@ static bool wait_until(struct kv_keeper *keeper, int64_t until_ns, bool *ret_sto
 static void *run(void *arg)
 {
     struct kv_keeper *keeper = arg;
-    int64_t next_sync_ns = 0;
     bool stop = false;
     while (!stop) {
-        int64_t again_ns = look_after(keeper, kv_clock_realtime_ns(), &next_sync_ns);
-        while (wait_until(keeper, again_ns, &stop))
+        int64_t next_sync_ns = sync_when_due(keeper);
+        while (wait_until(keeper, next_sync_ns, &stop))
             tick(keeper);
     }
     return NULL;

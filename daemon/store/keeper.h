@@ -2,7 +2,7 @@
 #define KV_STORE_KEEPER_H
 
 /* The keeper: the thread that does what time asks for. It has the committer expire the
- * keys that are due, syncs under KV_SYNC_INTERVAL, and gives back mapped memory. */
+ * keys that are due, and syncs under KV_SYNC_INTERVAL. */
 
 #include "store/commit.h"
 

@@ -8,13 +8,11 @@
 #include "store/table.h"
 
 #include "base/buf.h"
+#include "store/resident.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <lmdb.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
@@ -22,6 +20,8 @@
 #define RESERVE_BYTES (UINT64_C(64) << 20)
 /* What puts leave free on the disk, for the pages that a delete must copy. */
 #define DISK_RESERVE_BYTES (UINT64_C(2) << 20)
+/* Of files resident in this process, its own text included; see resident.h. */
+#define RESIDENT_BYTES (UINT64_C(24) << 20)
 /* A file that may still grow by so much has room, whatever its free list says. */
 #define ROOMY_BYTES (UINT64_C(512) << 20)
 
@@ -33,11 +33,13 @@ struct kv_view {
     struct kv_table *table;
     MDB_txn *txn;
     bool write;
+    unsigned looks;       /* at the map, roughly: since the view began */
     struct kv_view *next; /* in the pool */
 };
 
 struct kv_walk {
     MDB_cursor *cursor;
+    struct kv_view *view;
 };
 
 struct kv_table {
@@ -49,8 +51,7 @@ struct kv_table {
     MDB_env *survivor;
     char *path;
     uint64_t max_bytes;
-    void *map; /* where LMDB mapped the file */
-    size_t map_bytes;
+    struct kv_resident resident;
     pthread_mutex_t pool_lock;
     struct kv_view *pool; /* idle read views; pool_lock */
 };
@@ -95,37 +96,6 @@ static struct kv_slice slice_of(MDB_val val)
 }
 
 /* -- The environment -- */
-
-static void close_file(FILE **file)
-{
-    if (*file)
-        (void)fclose(*file);
-}
-
-/* Find the map in /proc/self/maps: LMDB tells its address only for MDB_FIXEDMAP. */
-static int find_map(struct kv_table *table, const char *path)
-{
-    KV_CLEANUP(kv_free) char *name = realpath(path, NULL);
-    KV_CLEANUP(close_file) FILE *maps = fopen("/proc/self/maps", "re");
-    if (!name || !maps)
-        return -errno;
-    KV_CLEANUP(kv_buf_done) struct kv_buf wanted = {0};
-    kv_buf_addf(&wanted, " %s/data.mdb\n", name);
-    kv_buf_addc(&wanted, '\0');
-    if (kv_buf_error(&wanted))
-        return -ENOMEM;
-    KV_CLEANUP(kv_free) char *line = NULL;
-    size_t cap = 0;
-    while (getline(&line, &cap, maps) > 0) {
-        uintptr_t start, end;
-        if (strstr(line, wanted.data) &&
-            sscanf(line, "%" SCNxPTR "-%" SCNxPTR, &start, &end) == 2) {
-            table->map = (void *)start;
-            table->map_bytes = end - start;
-        }
-    }
-    return 0;
-}
 
 static int open_tables(MDB_env *env, bool write, MDB_dbi dbi[static KV_DB_COUNT])
 {
@@ -180,6 +150,16 @@ static int open_env(struct kv_table *table, const char *path, enum kv_sync sync)
     return errno_of(rc);
 }
 
+static int watch_residence(struct kv_table *table)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf file = {0};
+    kv_buf_addf(&file, "%s/data.mdb", table->path);
+    kv_buf_addc(&file, '\0');
+    if (kv_buf_error(&file))
+        return -ENOMEM;
+    return kv_resident_init(&table->resident, file.data, RESIDENT_BYTES);
+}
+
 int kv_table_open(const char *path, uint64_t max_bytes, enum kv_sync sync,
                   struct kv_table **ret)
 {
@@ -188,6 +168,7 @@ int kv_table_open(const char *path, uint64_t max_bytes, enum kv_sync sync,
         return -ENOMEM;
     pthread_mutex_init(&table->pool_lock, NULL);
     table->max_bytes = max_bytes;
+    table->resident.statm = -1;
     table->path = strdup(path);
     if (!table->path)
         return -ENOMEM;
@@ -195,7 +176,7 @@ int kv_table_open(const char *path, uint64_t max_bytes, enum kv_sync sync,
     if (!err)
         err = open_tables(table->env, true, table->dbi);
     if (!err)
-        err = find_map(table, path);
+        err = watch_residence(table);
     if (err)
         return err;
     *ret = KV_STEAL(table);
@@ -216,6 +197,7 @@ void kv_table_close(struct kv_table *table)
         mdb_env_close(table->survivor);
     if (table->env)
         mdb_env_close(table->env);
+    kv_resident_done(&table->resident);
     free(table->path);
     pthread_mutex_destroy(&table->pool_lock);
     free(table);
@@ -224,32 +206,6 @@ void kv_table_close(struct kv_table *table)
 int kv_table_sync(struct kv_table *table)
 {
     return errno_of(mdb_env_sync(table->env, 1));
-}
-
-/* Pages of files that are mapped into this process now: field 3 of /proc/self/statm. */
-static int resident_file_bytes(uint64_t *ret)
-{
-    KV_CLEANUP(close_file) FILE *file = fopen("/proc/self/statm", "re");
-    if (!file)
-        return -errno;
-    uint64_t pages;
-    if (fscanf(file, "%*u %*u %" SCNu64, &pages) != 1)
-        return -EIO;
-    *ret = pages * (uint64_t)sysconf(_SC_PAGESIZE);
-    return 0;
-}
-
-int kv_table_trim_memory(struct kv_table *table, uint64_t above_bytes)
-{
-    uint64_t resident = 0;
-    int err = resident_file_bytes(&resident);
-    if (err || resident <= above_bytes || !table->map)
-        return err;
-    /* The map is shared and read-only, so dropping its pages from this process loses
-     * nothing; whoever reads one next maps it again from the page cache. */
-    if (madvise(table->map, table->map_bytes, MADV_DONTNEED))
-        return -errno;
-    return 0;
 }
 
 /* -- Views -- */
@@ -337,6 +293,7 @@ int kv_view_read(struct kv_table *table, struct kv_view **ret)
         return begin(table, NULL, false, ret);
     int rc = mdb_txn_renew(view->txn);
     if (!rc) {
+        view->looks = 0;
         *ret = view;
         return 0;
     }
@@ -365,7 +322,9 @@ void kv_view_end(struct kv_view *view)
         return;
     }
     mdb_txn_reset(view->txn);
-    pool_give(view->table, view);
+    struct kv_table *table = view->table;
+    kv_resident_touch(&table->resident, view->looks);
+    pool_give(table, view);
 }
 
 /* How large the file can become on its disk as it is now, less the reserve. */
@@ -396,10 +355,11 @@ static bool was_disk_full(MDB_env *env, int rc)
 
 int kv_view_commit(struct kv_view *view)
 {
-    MDB_env *env = view->table->env;
+    struct kv_table *table = view->table;
     int rc = mdb_txn_commit(view->txn);
+    kv_resident_touch(&table->resident, view->looks);
     free(view);
-    return was_disk_full(env, rc) ? -ENOSPC : errno_of(rc);
+    return was_disk_full(table->env, rc) ? -ENOSPC : errno_of(rc);
 }
 
 uint64_t kv_view_number(struct kv_view *view)
@@ -468,6 +428,7 @@ int kv_view_get(struct kv_view *view, enum kv_db db, struct kv_slice key,
                 struct kv_slice *ret)
 {
     MDB_val k = val_of(key), v;
+    view->looks++;
     int rc = mdb_get(view->txn, view->table->dbi[db], &k, &v);
     if (rc)
         return errno_of(rc);
@@ -480,6 +441,7 @@ int kv_view_put(struct kv_view *view, enum kv_db db, struct kv_slice key, size_t
 {
     MDB_val k = val_of(key), v = {.mv_size = size};
     unsigned flags = MDB_RESERVE | (append ? MDB_APPEND : 0);
+    view->looks++;
     int rc = mdb_put(view->txn, view->table->dbi[db], &k, &v, flags);
     if (rc)
         return errno_of(rc);
@@ -503,6 +465,7 @@ int kv_walk_open(struct kv_view *view, enum kv_db db, struct kv_walk **ret)
     int rc = mdb_cursor_open(view->txn, view->table->dbi[db], &walk->cursor);
     if (rc)
         return errno_of(rc);
+    walk->view = view;
     *ret = KV_STEAL(walk);
     return 0;
 }
@@ -520,6 +483,7 @@ static int step(struct kv_walk *walk, MDB_val k, MDB_cursor_op op,
                 struct kv_slice *ret_key, struct kv_slice *ret_value)
 {
     MDB_val v;
+    walk->view->looks++;
     int rc = mdb_cursor_get(walk->cursor, &k, &v, op);
     if (rc)
         return errno_of(rc);

@@ -47,11 +47,6 @@ KV_DEFINE_CLEANUP(struct kv_table, kv_table_close)
 /* Write what is committed to disk, for the weaker sync modes. Any thread. */
 int kv_table_sync(struct kv_table *table);
 
-/* When this process has more than above_bytes of files resident, let go of the pages of
- * the map, so that its resident size stays near the cache's bound; they stay in the
- * kernel's page cache. Any thread. */
-int kv_table_trim_memory(struct kv_table *table, uint64_t above_bytes);
-
 int kv_view_read(struct kv_table *table, struct kv_view **ret);
 int kv_view_write(struct kv_table *table, struct kv_view **ret);
 
