@@ -1,3 +1,4 @@
+#include "alloc.h"
 #include "table_fixture.h"
 
 #include "base/clock.h"
@@ -493,22 +494,148 @@ START_TEST(a_key_that_is_due_may_become_a_directory)
 }
 END_TEST
 
-KV_SUITE_WITH("apply", setup, teardown,
-              every_number_of_a_key_compares_in_every_relation,
-              an_absent_key_compares_as_zero, values_compare_as_bytes,
-              the_value_of_an_absent_key_is_only_unequal,
-              a_failed_compare_tells_its_index_and_changes_nothing,
-              the_else_branch_runs_when_a_compare_fails,
-              an_empty_else_branch_is_success_without_a_revision,
-              an_empty_transaction_changes_nothing, several_operations_are_one_revision,
-              a_later_operation_that_fails_undoes_the_earlier_ones,
-              parents_that_were_undone_are_made_again,
-              a_failed_else_branch_tells_its_operation,
-              operations_see_what_those_before_them_did,
-              a_refused_move_gives_its_space_back,
-              what_does_not_fit_is_enospc_and_the_rest_goes_on,
-              a_directory_is_touched_once_in_a_batch,
-              what_is_due_is_deleted_each_in_a_revision_of_its_own,
-              a_put_on_a_key_that_is_due_makes_a_new_one,
-              a_key_that_is_due_is_absent_to_compares_and_renames,
-              a_key_that_is_due_may_become_a_directory)
+/* -- Memory runs out -- */
+
+static struct kv_txn *build_put(void)
+{
+    struct kv_txn *txn = txn_make();
+    txn_put(txn, "new/dir/k", "value");
+    return txn;
+}
+
+static struct kv_txn *build_append(void)
+{
+    struct kv_txn *txn = txn_make();
+    txn_put(txn, "d/k", "value")->type = KV_OP_APPEND;
+    return txn;
+}
+
+static struct kv_txn *build_set_meta(void)
+{
+    struct kv_txn *txn = txn_make();
+    struct kv_op *op = txn_add(txn, KV_OP_SET_META, "d/k");
+    ck_assert_int_eq(kv_op_set_xattr(op, "user.a", 6, "v", 1, KV_XATTR_ANY), 0);
+    op->set |= KV_SET_SIZE;
+    op->meta.size = 100;
+    return txn;
+}
+
+static struct kv_txn *build_rename(void)
+{
+    struct kv_txn *txn = txn_make();
+    txn_rename(txn, "d", "x/y", KV_OP_PARENTS);
+    return txn;
+}
+
+static struct kv_txn *build_exchange(void)
+{
+    struct kv_txn *txn = txn_make();
+    txn_rename(txn, "d", "e", KV_OP_EXCHANGE);
+    return txn;
+}
+
+static struct kv_txn *build_delete_tree(void)
+{
+    struct kv_txn *txn = txn_make();
+    txn_add(txn, KV_OP_DELETE_TREE, "d");
+    return txn;
+}
+
+static struct kv_txn *build_several(void)
+{
+    struct kv_txn *txn = txn_make();
+    txn_put(txn, "n", "v");
+    txn_add(txn, KV_OP_DELETE, "d/k");
+    txn_add(txn, KV_OP_MKDIR, "m");
+    txn_add(txn, KV_OP_RMDIR, "m");
+    return txn;
+}
+
+static void fill_for_failures(void)
+{
+    ck_assert_int_eq(apply_put("d/k", "v"), 0);
+    ck_assert_int_eq(apply_put("d/sub/k", "v"), 0);
+    ck_assert_int_eq(apply_put_expiring("d/due", 5000), 0);
+    ck_assert_int_eq(apply_put("e/k", "v"), 0);
+    next_batch(10);
+}
+
+/* Begin anew with what was committed. */
+static void drop_batch(void)
+{
+    kv_batch_done(&batch);
+    begin_batch();
+}
+
+/* Let each allocation fail in turn: the batch is broken, or the transaction alone fails
+ * and has changed nothing. */
+static void check_failures(struct kv_txn *(*build)(void))
+{
+    for (unsigned nth = 1;; nth++) {
+        struct kv_txn *txn = build();
+        kv_alloc_fail_nth(nth);
+        int err = kv_apply_txn(&batch, txn);
+        bool failed = kv_alloc_fail_stop();
+        ck_assert_int_eq(err, batch.broken);
+        if (!failed)
+            ck_assert(err == 0 && txn->error == 0 && txn->changed);
+        else if (!err)
+            ck_assert(txn->error == -ENOMEM && !txn->changed &&
+                      batch.event_count == 0 && batch.change_count == 0);
+        else
+            ck_assert_int_eq(err, -ENOMEM);
+        kv_txn_free(txn);
+        drop_batch();
+        if (!failed)
+            return;
+    }
+}
+
+START_TEST(an_allocation_that_fails_loses_nothing)
+{
+    struct kv_txn *(*const builders[])(void) = {
+        build_put,      build_append,      build_set_meta, build_rename,
+        build_exchange, build_delete_tree, build_several};
+    fill_for_failures();
+    for (size_t i = 0; i < sizeof(builders) / sizeof(*builders); i++)
+        check_failures(builders[i]);
+}
+END_TEST
+
+START_TEST(an_allocation_that_fails_during_expiry_breaks_the_batch)
+{
+    fill_for_failures();
+    now_ns = 6000;
+    for (unsigned nth = 1;; nth++) {
+        drop_batch();
+        int64_t next_ns;
+        kv_alloc_fail_nth(nth);
+        int err = kv_apply_expiry(&batch, 10, &next_ns);
+        bool failed = kv_alloc_fail_stop();
+        ck_assert_int_eq(err, batch.broken);
+        ck_assert_int_eq(err, failed ? -ENOMEM : 0);
+        if (!failed)
+            break;
+    }
+    ck_assert(!is_there("d/due"));
+}
+END_TEST
+
+KV_SUITE_WITH(
+    "apply", setup, teardown, every_number_of_a_key_compares_in_every_relation,
+    an_absent_key_compares_as_zero, values_compare_as_bytes,
+    the_value_of_an_absent_key_is_only_unequal,
+    a_failed_compare_tells_its_index_and_changes_nothing,
+    the_else_branch_runs_when_a_compare_fails,
+    an_empty_else_branch_is_success_without_a_revision,
+    an_empty_transaction_changes_nothing, several_operations_are_one_revision,
+    a_later_operation_that_fails_undoes_the_earlier_ones,
+    parents_that_were_undone_are_made_again, a_failed_else_branch_tells_its_operation,
+    operations_see_what_those_before_them_did, a_refused_move_gives_its_space_back,
+    what_does_not_fit_is_enospc_and_the_rest_goes_on,
+    a_directory_is_touched_once_in_a_batch,
+    what_is_due_is_deleted_each_in_a_revision_of_its_own,
+    a_put_on_a_key_that_is_due_makes_a_new_one,
+    a_key_that_is_due_is_absent_to_compares_and_renames,
+    a_key_that_is_due_may_become_a_directory, an_allocation_that_fails_loses_nothing,
+    an_allocation_that_fails_during_expiry_breaks_the_batch)

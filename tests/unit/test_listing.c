@@ -1,3 +1,4 @@
+#include "alloc.h"
 #include "store_fixture.h"
 
 #include <stdio.h>
@@ -244,6 +245,37 @@ START_TEST(a_listing_is_one_snapshot)
 }
 END_TEST
 
+START_TEST(memory_that_runs_out_is_enomem_and_no_more)
+{
+    for (unsigned nth = 1;; nth++) {
+        struct kv_list_query query = query_of("", "", "");
+        query.values = true;
+        struct kv_list list = {0};
+        kv_alloc_fail_nth(nth);
+        int err = kv_store_list(store, &query, &list);
+        bool failed = kv_alloc_fail_stop();
+        ck_assert_int_eq(err, failed ? -ENOMEM : 0);
+        ck_assert_uint_eq(list.count, failed ? 0 : 3);
+        kv_list_done(&list);
+        if (!failed)
+            break;
+    }
+    store_reopen();
+    for (unsigned nth = 1;; nth++) {
+        struct kv_record *record = NULL;
+        kv_alloc_fail_nth(nth);
+        int err = kv_store_get(store, KV_LIT("a/x-y"), &record);
+        bool failed = kv_alloc_fail_stop();
+        ck_assert(err == 0 || (failed && err == -ENOMEM));
+        if (!err)
+            ck_assert_bytes(record->value, record->meta.size, "v");
+        kv_record_unref(record);
+        if (!failed)
+            break;
+    }
+}
+END_TEST
+
 KV_SUITE_WITH("listing", setup, store_teardown, children_are_direct_and_sorted_by_bytes,
               directories_come_only_when_asked,
               a_directory_means_what_lies_in_it_and_a_prefix_its_bytes,
@@ -252,4 +284,4 @@ KV_SUITE_WITH("listing", setup, store_teardown, children_are_direct_and_sorted_b
               a_limit_that_is_just_met_leaves_no_more,
               values_come_when_asked_and_bound_a_page,
               keys_with_the_lowest_and_highest_bytes_are_listed,
-              a_listing_is_one_snapshot)
+              a_listing_is_one_snapshot, memory_that_runs_out_is_enomem_and_no_more)
