@@ -157,7 +157,7 @@ static int expire_key(struct kv_batch *batch, const void *key, size_t len)
     struct kv_parent parent;
     int err = kv_apply_find(batch, key, len, &found);
     if (err || !found.exists || !found.row.meta.expiry_ns ||
-        found.row.meta.expiry_ns > batch->now_ns)
+        found.row.meta.expiry_ns > batch->due_ns)
         return kv_apply_broke(batch, err);
     struct kv_batch_mark mark = kv_batch_mark(batch);
     err = kv_apply_find_parent(batch, key, len, false, &parent);
@@ -215,13 +215,13 @@ int kv_apply_expiry(struct kv_batch *batch, size_t max, int64_t *ret_next_ns)
 {
     struct due_keys due = {0};
     int err =
-        kv_expiry_due(batch->view, batch->now_ns, max, collect_due, &due, ret_next_ns);
+        kv_expiry_due(batch->view, batch->due_ns, max, collect_due, &due, ret_next_ns);
     for (size_t at = 0, len; !err && at < due.keys.len; at += len + 1) {
         len = strlen(due.keys.data + at);
         err = expire_key(batch, due.keys.data + at, len);
     }
     kv_buf_done(&due.keys);
-    batch->expired_left = *ret_next_ns <= batch->now_ns;
+    batch->expired_left = *ret_next_ns <= batch->due_ns;
     return kv_apply_broke(batch, err);
 }
 

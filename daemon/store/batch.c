@@ -27,6 +27,7 @@ int kv_batch_begin(struct kv_batch *batch, const struct kv_store_config *config,
         .view = view,
         .next_id = next_id,
         .now_ns = now_ns,
+        .due_ns = now_ns,
         .earliest_expiry_ns = INT64_MAX,
     };
     uint64_t used;

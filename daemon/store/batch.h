@@ -32,6 +32,8 @@ struct kv_batch {
     _Atomic(uint64_t) *next_id; /* the store's */
     struct kv_counters counters;
     int64_t now_ns; /* of every event in it; later than that of the batch before */
+    int64_t due_ns; /* what expires at or before it is gone: the clock as it stands,
+                       which may have been set back */
     uint64_t space; /* bytes that puts may still fill */
     bool refused_for_space;
     bool expired_left;          /* keys are due that the batch has not deleted yet */
@@ -59,7 +61,8 @@ struct kv_batch_mark {
     uint64_t space;
 };
 
-/* Begin with a write view, which the batch owns from then on. */
+/* Begin with a write view, which the batch owns from then on. due_ns is now_ns, unless
+ * the caller sets it. */
 int kv_batch_begin(struct kv_batch *batch, const struct kv_store_config *config,
                    struct kv_view *view, _Atomic(uint64_t) *next_id, int64_t now_ns);
 

@@ -44,7 +44,10 @@ struct kv_committer {
     pthread_mutex_t observers_lock;
     struct kv_observer *observers;
 
-    int64_t last_now_ns; /* committer thread: event times never go back */
+    /* The committer thread's own. */
+    int64_t last_now_ns; /* event times never go back */
+    size_t expire_most;  /* keys that the next batch expires */
+    bool expired_some;   /* the last batch that was tried did */
 
     _Atomic(uint64_t) next_id;
     _Atomic(uint64_t) revision, oldest, keys, directories, log_bytes, log_events;
@@ -126,7 +129,7 @@ static int trim_log(struct kv_committer *c, struct kv_batch *batch)
 static int build(struct kv_committer *c, struct kv_batch *batch, struct kv_txn *first,
                  int64_t *ret_next_ns)
 {
-    int err = kv_apply_expiry(batch, EXPIRE_PER_BATCH, ret_next_ns);
+    int err = kv_apply_expiry(batch, c->expire_most, ret_next_ns);
     for (struct kv_txn *txn = first; txn && !err; txn = txn->next) {
         forget_results(txn);
         err = kv_apply_txn(batch, txn);
@@ -163,9 +166,8 @@ static int commit(struct kv_committer *c, struct kv_batch *batch)
 
 /* Event times grow from batch to batch even when the clock is set back: a directory's
  * mtime that a listing was cached under must never come again. */
-static int64_t batch_time(struct kv_committer *c)
+static int64_t event_time(struct kv_committer *c, int64_t now_ns)
 {
-    int64_t now_ns = kv_clock_realtime_ns();
     if (now_ns <= c->last_now_ns)
         now_ns = c->last_now_ns + 1;
     c->last_now_ns = now_ns;
@@ -182,13 +184,19 @@ static int try_batch(struct kv_committer *c, struct kv_txn *first)
         return err;
     KV_CLEANUP(kv_batch_done) struct kv_batch batch;
     int64_t next_ns = INT64_MAX;
-    err = kv_batch_begin(&batch, c->parts.config, view, &c->next_id, batch_time(c));
+    int64_t now_ns = kv_clock_realtime_ns();
+    err = kv_batch_begin(&batch, c->parts.config, view, &c->next_id,
+                         event_time(c, now_ns));
+    batch.due_ns = now_ns;
     if (!err)
         err = build(c, &batch, first, &next_ns);
+    c->expired_some = batch.expired > 0;
     if (!err && batch.event_count > 0)
         err = commit(c, &batch);
     if (err)
         return err;
+    if (c->expire_most < EXPIRE_PER_BATCH)
+        c->expire_most = 2 * c->expire_most + 1;
     atomic_store(&c->full, batch.refused_for_space || batch.space < FULL_BELOW_BYTES);
     if (batch.earliest_expiry_ns < next_ns)
         next_ns = batch.earliest_expiry_ns;
@@ -241,11 +249,25 @@ void kv_committer_latch(struct kv_committer *c, int err)
                  c->parts.config->path, kv_strerror(err));
 }
 
+/* Try a transaction by itself. Deletes need room too, so when the disk is full and many
+ * keys are due, a batch that expires all of them may not fit: then fewer, and in the
+ * end none but those that the transaction is about. The keeper's empty transaction is
+ * there to expire, so it stops at one. */
+static int try_one(struct kv_committer *c, struct kv_txn *txn)
+{
+    size_t least = txn->op_count + txn->else_count > 0 ? 0 : 1;
+    int err;
+    while ((err = try_batch(c, txn)) == -ENOSPC && c->expired_some &&
+           c->expire_most > least)
+        c->expire_most /= 8;
+    return err;
+}
+
 /* Commit a transaction by itself. */
 static void process_one(struct kv_committer *c, struct kv_txn *txn)
 {
     txn->next = NULL;
-    int err = atomic_load(&c->latched) ? -EROFS : try_batch(c, txn);
+    int err = atomic_load(&c->latched) ? -EROFS : try_one(c, txn);
     if (!err) {
         finish(c, txn);
         return;

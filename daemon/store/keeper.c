@@ -1,4 +1,5 @@
-/* The keeper thread sleeps until the next key is due or the next sync is.
+/* The keeper thread sleeps until the next key is due or the next sync is; by the
+ * monotonic clock, so that setting the other one back puts nothing off.
  *
  * Expiry itself happens in the committer: each batch first deletes what is due. So all
  * the keeper does is submit an empty transaction at the right moment, and nothing needs
@@ -79,44 +80,47 @@ static void tick(struct kv_keeper *keeper)
     kv_committer_enqueue(keeper->committer, txn);
 }
 
-/* Sync when the mode asks for it now. Returns when to look again. */
+/* Sync when the mode asks for it now. Returns when to look again, monotonic. */
 static int64_t sync_when_due(struct kv_keeper *keeper)
 {
     if (keeper->config->sync != KV_SYNC_INTERVAL)
         return INT64_MAX;
-    int64_t now_ns = kv_clock_realtime_ns();
+    int64_t now_ns = kv_clock_monotonic_ns();
     int err = kv_table_sync(keeper->table);
     if (err)
         kv_committer_latch(keeper->committer, err);
     return now_ns + keeper->config->sync_interval_ms * KV_NS_PER_MS;
 }
 
-/* How long until the next key is due, by the clock as it stands; 0: it is. */
-static int64_t due_in_locked(const struct kv_keeper *keeper)
+/* When to look for keys that are due, monotonic: when the next one is by the clock as
+ * it stands, but within a second, because that clock may be set. */
+static int64_t look_at_locked(const struct kv_keeper *keeper, int64_t now_ns)
 {
-    int64_t now_ns = kv_clock_realtime_ns();
-    return keeper->next_ns > now_ns ? keeper->next_ns - now_ns : 0;
+    int64_t due_in_ns = 0, clock_ns = kv_clock_realtime_ns();
+    if (keeper->next_ns == INT64_MAX)
+        return INT64_MAX;
+    if (keeper->next_ns > clock_ns)
+        due_in_ns = keeper->next_ns - clock_ns;
+    if (due_in_ns > KV_NS_PER_S)
+        due_in_ns = KV_NS_PER_S;
+    return now_ns + due_in_ns > keeper->not_before_ns ? now_ns + due_in_ns
+                                                      : keeper->not_before_ns;
 }
 
-/* Sleep until a key is due (true) or until_ns or stop (false). */
+/* Sleep until a key is due (true) or until_ns, monotonic, or stop (false). */
 static bool wait_until(struct kv_keeper *keeper, int64_t until_ns, bool *ret_stop)
 {
     KV_SCOPED_LOCK(&keeper->lock);
     for (;;) {
-        int64_t now_ns = kv_clock_monotonic_ns(), wake_ns = until_ns;
+        int64_t now_ns = kv_clock_monotonic_ns(), wake_ns = INT64_MAX;
         *ret_stop = keeper->stop;
         if (keeper->stop || now_ns >= until_ns)
             return false;
-        if (!keeper->ticking) {
-            int64_t due_in_ns = due_in_locked(keeper);
-            if (due_in_ns < until_ns - now_ns)
-                wake_ns = now_ns + due_in_ns;
-            if (wake_ns < keeper->not_before_ns)
-                wake_ns = keeper->not_before_ns;
-            if (wake_ns <= now_ns) {
-                keeper->ticking = true;
-                return true;
-            }
+        if (!keeper->ticking)
+            wake_ns = look_at_locked(keeper, now_ns);
+        if (wake_ns <= now_ns) {
+            keeper->ticking = true;
+            return true;
         }
         struct timespec wake = kv_ns_timespec(wake_ns < until_ns ? wake_ns : until_ns);
         pthread_cond_timedwait(&keeper->changed, &keeper->lock, &wake);
