@@ -125,14 +125,20 @@ static int trim_log(struct kv_committer *c, struct kv_batch *batch)
 }
 
 /* Expire what is due, apply the transactions, and write the counters. 0 or what broke
- * the batch; *ret_next_ns: when the next key is due. */
+ * the batch; *ret_next_ns: when the next key is due. What a transaction writes shows
+ * only when it is applied (appends, resizing), so the list may be cut here: *ret_rest
+ * is what did not go in. */
 static int build(struct kv_committer *c, struct kv_batch *batch, struct kv_txn *first,
-                 int64_t *ret_next_ns)
+                 int64_t *ret_next_ns, struct kv_txn **ret_rest)
 {
     int err = kv_apply_expiry(batch, c->expire_most, ret_next_ns);
     for (struct kv_txn *txn = first; txn && !err; txn = txn->next) {
         forget_results(txn);
         err = kv_apply_txn(batch, txn);
+        if (!err && batch->value_bytes > BATCH_MAX_BYTES && txn->next) {
+            *ret_rest = txn->next;
+            txn->next = NULL;
+        }
     }
     if (err || batch->event_count == 0)
         return err;
@@ -174,10 +180,12 @@ static int64_t event_time(struct kv_committer *c, int64_t now_ns)
     return now_ns;
 }
 
-/* Apply and commit a list of transactions as one batch. On error nothing has happened.
- */
-static int try_batch(struct kv_committer *c, struct kv_txn *first)
+/* Apply and commit a list of transactions, or the front of it, as one batch. *ret_rest:
+ * those that are left, cut off the list. On error nothing has happened. */
+static int try_batch(struct kv_committer *c, struct kv_txn *first,
+                     struct kv_txn **ret_rest)
 {
+    *ret_rest = NULL;
     struct kv_view *view;
     int err = kv_view_write(c->parts.table, &view);
     if (err)
@@ -189,7 +197,7 @@ static int try_batch(struct kv_committer *c, struct kv_txn *first)
                          event_time(c, now_ns));
     batch.due_ns = now_ns;
     if (!err)
-        err = build(c, &batch, first, &next_ns);
+        err = build(c, &batch, first, &next_ns, ret_rest);
     c->expired_some = batch.expired > 0;
     if (!err && batch.event_count > 0)
         err = commit(c, &batch);
@@ -257,7 +265,8 @@ static int try_one(struct kv_committer *c, struct kv_txn *txn)
 {
     size_t least = txn->op_count + txn->else_count > 0 ? 0 : 1;
     int err;
-    while ((err = try_batch(c, txn)) == -ENOSPC && c->expired_some &&
+    struct kv_txn *rest; /* of one there is none */
+    while ((err = try_batch(c, txn, &rest)) == -ENOSPC && c->expired_some &&
            c->expire_most > least)
         c->expire_most /= 8;
     return err;
@@ -286,12 +295,14 @@ static void process_each(struct kv_committer *c, struct kv_txn *first)
     }
 }
 
-static void process(struct kv_committer *c, struct kv_txn *first)
+/* One batch; returns what is left of the list. */
+static struct kv_txn *process_some(struct kv_committer *c, struct kv_txn *first)
 {
+    struct kv_txn *rest = NULL;
     int err = 0;
     if (!first->next || atomic_load(&c->latched))
         process_each(c, first);
-    else if ((err = try_batch(c, first)) == 0)
+    else if ((err = try_batch(c, first, &rest)) == 0)
         finish_all(c, first);
     else if (may_pass(err))
         process_each(c, first);
@@ -299,6 +310,13 @@ static void process(struct kv_committer *c, struct kv_txn *first)
         kv_committer_latch(c, err);
         fail_all(c, first, err);
     }
+    return rest;
+}
+
+static void process(struct kv_committer *c, struct kv_txn *first)
+{
+    while (first)
+        first = process_some(c, first);
 }
 
 /* Cut the front of the queue, as much as one batch holds; what is accepted and what is
