@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 
 /* -- A disk that fails on demand: LMDB calls these, since a program's own functions
  * come before those of its libraries -- */
@@ -24,9 +25,26 @@ int fdatasync(int fd)
     return (int)syscall(SYS_fdatasync, fd);
 }
 
-/* LMDB's meta page is the only thing it writes that is shorter than a page. */
+/* A disk with so many bytes free: what one commit may write. */
+static _Atomic(int64_t) room = INT64_MAX;
+static _Atomic(int64_t) written;
+
+static bool fills_disk(size_t len)
+{
+    return atomic_fetch_add(&written, (int64_t)len) + (int64_t)len > atomic_load(&room);
+}
+
+/* LMDB's meta page is the only thing it writes that is shorter than a page, and the
+ * last of a commit. */
 static ssize_t write_at(int fd, const void *data, size_t len, int64_t offset)
 {
+    if (len < 4096) {
+        atomic_store(&written, 0);
+    } else if (fills_disk(len)) {
+        atomic_store(&written, 0);
+        errno = ENOSPC;
+        return -1;
+    }
     int err = len < 4096 ? atomic_load(&meta_errno) : 0;
     if (err) {
         errno = err;
@@ -43,6 +61,20 @@ ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
 ssize_t pwrite64(int fd, const void *data, size_t len, off64_t offset)
 {
     return write_at(fd, data, len, offset);
+}
+
+/* For pages that lie side by side. */
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+    size_t len = 0;
+    for (int i = 0; i < count; i++)
+        len += parts[i].iov_len;
+    if (fills_disk(len)) {
+        atomic_store(&written, 0);
+        errno = ENOSPC;
+        return -1;
+    }
+    return syscall(SYS_writev, fd, parts, count);
 }
 
 /* -- Setup -- */
@@ -524,6 +556,37 @@ static void heal(void)
     kv_log_init("test", KV_LOG_INFO);
 }
 
+/* Deletes need room too: so many keys that expire at once must not use it up. */
+START_TEST(a_full_disk_takes_deletes_though_many_keys_are_due)
+{
+    char key[32], value[100];
+    memset(value, 'v', sizeof(value));
+    int64_t due_ns = kv_clock_realtime_ns() + KV_NS_PER_S;
+    struct kv_txn *txn = txn_make();
+    for (int i = 0; i < 2000; i++) {
+        snprintf(key, sizeof(key), "k%d", i);
+        struct kv_op *op = txn_add(txn, KV_OP_PUT, key);
+        ck_assert_int_eq(kv_op_set_value(op, value, sizeof(value)), 0);
+        op->set = KV_SET_EXPIRY;
+        op->meta.expiry_ns = due_ns;
+    }
+    txn_put(txn, "other", "v");
+    ck_assert_int_eq(txn_commit(txn), 0);
+    atomic_store(&room, 24 * 4096);
+    while (lookup("k0") == 0)
+        usleep(1000);
+    ck_assert_int_eq(del("other"), 0);
+    ck_assert_int_eq(lookup("other"), -ENOENT);
+    int64_t end_ns = kv_clock_monotonic_ns() + 20 * KV_NS_PER_S;
+    while (status_now().keys > 0 && kv_clock_monotonic_ns() < end_ns)
+        usleep(1000);
+    ck_assert_uint_eq(status_now().keys, 0);
+    ck_assert_uint_eq(status_now().expired, 2000);
+    atomic_store(&room, INT64_MAX);
+    check_store();
+}
+END_TEST
+
 START_TEST(each_commit_is_synced)
 {
     unsigned before = atomic_load(&sync_calls);
@@ -618,7 +681,7 @@ KV_SUITE_WITH("commit", setup, store_teardown,
               stop_ends_though_others_go_on_submitting,
               stop_finishes_what_was_submitted_before, only_what_does_not_fit_fails,
               what_fills_the_map_fails_alone, a_full_store_takes_deletes_and_recovers,
-              each_commit_is_synced,
+              a_full_disk_takes_deletes_though_many_keys_are_due, each_commit_is_synced,
               a_failed_sync_makes_the_store_read_only_until_it_is_opened_anew,
               a_failed_batch_fails_each_of_its_transactions,
               the_cache_goes_on_after_a_failed_sync,
