@@ -13,7 +13,8 @@ struct kv_event *kv_event_new(enum kv_event_type type, struct kv_record *record,
                               const void *from, size_t from_len)
 {
     size_t size = sizeof(struct kv_event);
-    if (from && __builtin_add_overflow(size, from_len, &size))
+    if (from && (__builtin_add_overflow(size, from_len, &size) ||
+                 __builtin_add_overflow(size, 1, &size)))
         return NULL;
     struct kv_event *event = malloc(size);
     if (!event)
@@ -25,6 +26,7 @@ struct kv_event *kv_event_new(enum kv_event_type type, struct kv_record *record,
         event->from_len = from_len;
         if (from_len > 0)
             memcpy(event->from, from, from_len);
+        event->from[from_len] = '\0';
     }
     return event;
 }

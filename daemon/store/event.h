@@ -37,7 +37,8 @@ struct kv_event {
 
     /* The directory that holds record->key, and for RENAME the one that held from. */
     uint64_t parent_id, from_parent_id;
-    /* RENAME: the key before (record->key is the key after). Otherwise NULL, 0. */
+    /* RENAME: the key before (record->key is the key after), and a NUL behind it, as in a
+     * record. Otherwise NULL, 0. */
     char *from;
     size_t from_len;
     /* RENAME: id of what was at the new key and is gone, 0 = nothing was. */

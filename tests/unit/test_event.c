@@ -12,6 +12,7 @@ START_TEST(event_holds_its_record_and_a_copy_of_from)
     memset(from, 'x', sizeof(from));
     ck_assert_int_eq(event->type, KV_EVENT_RENAME);
     ck_assert_bytes(event->from, event->from_len, "old/name");
+    ck_assert_int_eq(event->from[event->from_len], 0);
     ck_assert_ptr_eq(event->record, record);
     ck_assert_uint_eq(atomic_load(&record->refs), 2);
     ck_assert_uint_eq(event->revision + event->index + event->parent_id, 0);
