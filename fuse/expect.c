@@ -216,7 +216,7 @@ bool kv_expect_make(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
         made = kv_record_ref(expect->made);
     kv_unlock(&expect->lock);
     if (!made)
-        fuse_reply_err(req, EIO); /* not what the notifier set out to do */
+        fuse_reply_err(req, EIO); /* it only wants the name looked up (replay.c) */
     else if (fi)
         reply_created(mount, req, parent, name, made, fi);
     else

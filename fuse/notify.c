@@ -9,10 +9,14 @@
 #include "base/log.h"
 #include "fuse/late.h"
 #include "fuse/merge.h"
+#include "fuse/outside.h"
 #include "fuse/replay.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BATCH 128
 #define REPAIRS 64
@@ -205,42 +209,38 @@ static void repeat_batch(struct kv_notifier *notifier, struct kv_event **events,
 
 /* -- What does not come from the feed -- */
 
-/* Every inode the kernel knows, in pieces: ids[0..ret) from bucket *at on. */
+/* Every inode the kernel knows, in pieces: ids[0..ret) from bucket *at on. A bucket is
+ * never split, so one of more inodes than that is cut. */
 static size_t some_inodes(struct kv_inodes *inodes, size_t *at, uint64_t *ids,
-                          bool *dirs, size_t max)
+                          size_t max)
 {
     size_t count = 0;
     KV_SCOPED_LOCK(&inodes->lock);
-    for (; *at < inodes->bucket_count && count < max; ++*at) {
+    for (; *at < inodes->bucket_count && count == 0; ++*at) {
         for (struct kv_inode *inode = inodes->buckets[*at]; inode && count < max;
              inode = inode->hash_next) {
-            if (inode->nlookup == 0)
-                continue;
-            dirs[count] = S_ISDIR(inode->type);
-            ids[count++] = inode->id;
+            if (inode->nlookup > 0)
+                ids[count++] = inode->id;
         }
     }
     return count;
 }
 
 /* The feed has gone on without us for longer than the log reaches back: what happened
- * cannot be told, so everything the kernel knows may have changed. */
+ * cannot be told, so everything the kernel knows may have changed. Only inotify has to
+ * hear of it; what the kernel caches was invalidated at each commit. */
 static void resynchronise(struct kv_notifier *notifier)
 {
     struct kv_mount *mount = notifier->mount;
     uint64_t revision = kv_store_revision(mount->store), ids[BATCH];
-    bool dirs[BATCH];
     size_t at = 0, count;
     kv_warning(
         "the mount fell behind the log: changes up to revision %llu are announced "
         "as changes of every file that is known",
         (unsigned long long)revision);
-    while ((count = some_inodes(&mount->inodes, &at, ids, dirs, BATCH)) > 0) {
-        for (size_t i = 0; i < count && !atomic_load(&notifier->stop); i++) {
-            (void)fuse_lowlevel_notify_inval_inode(mount->session, ids[i],
-                                                   dirs[i] ? 0 : -1, 0);
+    while ((count = some_inodes(&mount->inodes, &at, ids, BATCH)) > 0) {
+        for (size_t i = 0; i < count && !atomic_load(&notifier->stop); i++)
             (void)kv_replay_modify_inode(&notifier->replay, ids[i]);
-        }
     }
     notifier->cursor = kv_cursor_after(revision);
     atomic_store(&notifier->announced, revision);
@@ -290,11 +290,33 @@ static void read_feed(struct kv_notifier *notifier, struct kv_feed *feed)
         kv_event_unref(events[i]);
 }
 
+/* Take a file table of our own that lacks the devices the workers read from. A system
+ * call of ours on the mount may wait for a request of someone else, which a killed
+ * daemon never answers; but the kernel ends it when the last descriptor of the device
+ * it was read from is closed, and with a shared table this thread, which cannot die
+ * before, would hold them open: the killed process would stay for ever, and its data
+ * locked. */
+static void leave_the_files(struct kv_notifier *notifier)
+{
+    int fd = fuse_session_fd(notifier->mount->session); /* for notifications */
+    if (unshare(CLONE_FILES) < 0 ||
+        (fd > STDERR_FILENO + 1 &&
+         close_range(STDERR_FILENO + 1, (unsigned)fd - 1, 0) < 0) ||
+        close_range((unsigned)fd + 1, UINT_MAX, 0) < 0)
+        kv_warning("the mount cannot take a file table of its own: %s",
+                   kv_strerror(-errno));
+}
+
 static void *run(void *arg)
 {
     struct kv_notifier *notifier = arg;
     struct kv_feed *feed = kv_store_feed(notifier->mount->store);
     (void)pthread_setname_np(pthread_self(), "kvfs-notify");
+    int err = kv_outside_enter();
+    if (err)
+        kv_warning("a killed kvfsd may leave '%s' hanging: %s", notifier->mount->path,
+                   kv_strerror(err));
+    leave_the_files(notifier);
     atomic_store(&notifier->replay.expect.tid, gettid());
     while (!atomic_load(&notifier->stop)) {
         bool more = kv_feed_wait(feed, &notifier->cursor, &notifier->wake);

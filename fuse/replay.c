@@ -147,12 +147,14 @@ struct end {
     const char *name;
 };
 
-/* Make the kernel look a name up again. Here nothing waits for it: this is no handler.
- */
-static void drop_name(struct kv_replay *replay, const struct end *end)
+/* Make the kernel look a name up again, whatever it has cached: mkdir(2) always does,
+ * and goes no further, because the name is there or, when it is not, our own handler
+ * refuses. fuse_lowlevel_notify_inval_entry would be the direct way, but it waits for
+ * the directory's lock inside the very descriptor that has to be closed for a killed
+ * daemon's mount to end (outside.h). */
+static void look_again(const struct end *end)
 {
-    (void)fuse_lowlevel_notify_inval_entry(replay->mount->session, end->dir_id,
-                                           end->name, strlen(end->name));
+    (void)mkdirat(end->dir, end->name, 0);
 }
 
 static struct kv_expect_name expected(const struct end *end, struct kv_record *shown)
@@ -206,11 +208,8 @@ static int make(struct kv_replay *replay, const struct end *end,
     struct kv_expect_name name = expected(end, NULL);
     int err = -EEXIST;
     kv_expect_set(&replay->expect, &name, 1, record);
-    for (int i = 0; i < TRIES && (err == -EEXIST || err == -ESTALE); i++) {
-        if (i > 0)
-            drop_name(replay, end);
+    for (int i = 0; i < TRIES && (err == -EEXIST || err == -ESTALE); i++)
         err = make_once(end, record);
-    }
     kv_expect_clear(&replay->expect);
     return err == -EEXIST ? overwrite(end) : err;
 }
@@ -226,7 +225,7 @@ static int take(struct kv_replay *replay, const struct end *end,
     for (int i = 0; i < TRIES && (err == -ESTALE || err == -EISDIR || err == -ENOTDIR);
          i++) {
         if (i > 0)
-            drop_name(replay, end);
+            look_again(end);
         err = negative(unlinkat(end->dir, end->name, flags));
     }
     kv_expect_clear(&replay->expect);
@@ -256,17 +255,6 @@ static struct kv_record *replaced_record(struct kv_replay *replay,
     return known ? kv_record_new(&parts) : NULL;
 }
 
-/* The kernel may refuse with ESTALE while a directory's entry is cached at its new
- * place already; looking the old name up, with no lock held, brings it back. */
-static int rename_once(const struct end *from, const struct end *to, unsigned flags,
-                       bool look_first)
-{
-    struct statx sx;
-    if (look_first)
-        (void)statx(from->dir, from->name, AT_SYMLINK_NOFOLLOW, STATX_INO, &sx);
-    return negative(renameat2(from->dir, from->name, to->dir, to->name, flags));
-}
-
 static int move(struct kv_replay *replay, const struct kv_event *event,
                 const struct kv_event *partner, const struct end *from,
                 const struct end *to)
@@ -279,17 +267,19 @@ static int move(struct kv_replay *replay, const struct kv_event *event,
     unsigned flags = partner ? RENAME_EXCHANGE : 0;
     int err = -ESTALE;
     kv_expect_set(&replay->expect, names, 2, NULL);
+    /* ESTALE also when a directory's entry is cached at its new place already: looking
+     * the old name up, without the lock of a rename, brings it back. */
     for (int i = 0; i < TRIES && err; i++) {
-        if (i > 1) {
-            drop_name(replay, from);
-            drop_name(replay, to);
+        if (i > 0) {
+            look_again(from);
+            look_again(to);
         }
-        err = rename_once(from, to, flags, i > 0);
+        err = negative(renameat2(from->dir, from->name, to->dir, to->name, flags));
     }
     kv_expect_clear(&replay->expect);
-    if (err) {
-        drop_name(replay, from);
-        drop_name(replay, to);
+    if (err) { /* then at least the names are to be right */
+        look_again(from);
+        look_again(to);
     }
     return err;
 }

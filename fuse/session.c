@@ -8,6 +8,7 @@
  * wait in the kernel and notice the end at their next request, so they get one more. */
 #include "fuse/notify.h"
 #include "fuse/observe.h"
+#include "fuse/outside.h"
 
 #include "base/log.h"
 
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -323,11 +325,33 @@ static int mount_error(void)
     return -EPERM;
 }
 
+/* On a thread of its own (outside.h): waits until the session has answered the kernel's
+ * first request. */
+static void *first_request(void *arg)
+{
+    struct kv_mount *mount = arg;
+    struct stat st;
+    (void)kv_outside_enter(); /* the notifier reports that */
+    int err = stat(mount->path, &st) < 0 ? -errno : 0;
+    mount->device = err ? 0 : st.st_dev;
+    return (void *)(intptr_t)err;
+}
+
+static int wait_ready(struct kv_mount *mount)
+{
+    pthread_t thread;
+    void *result;
+    int err = create_masked(&thread, first_request, mount);
+    if (err)
+        return err;
+    pthread_join(thread, &result);
+    return (int)(intptr_t)result;
+}
+
 int kv_mount_start(struct kv_store *store, const struct kv_mount_config *config,
                    struct kv_mount **ret)
 {
     struct kv_mount *mount;
-    struct stat st;
     int err = clear_stale(config->path);
     if (!err)
         err = check_empty(config->path);
@@ -348,13 +372,9 @@ int kv_mount_start(struct kv_store *store, const struct kv_mount_config *config,
         free_mount(mount);
         return err;
     }
-    /* Waits until the session has answered the kernel's first request. */
-    if (stat(mount->path, &st) < 0)
-        err = -errno;
-    if (!err) {
-        mount->device = st.st_dev;
+    err = wait_ready(mount);
+    if (!err)
         err = kv_notifier_start(mount->notifier, revision);
-    }
     if (err)
         kv_mount_stop(mount);
     else
@@ -364,8 +384,16 @@ int kv_mount_start(struct kv_store *store, const struct kv_mount_config *config,
 
 /* -- Stop -- */
 
-/* A request to ourselves; when it is answered, everything sent before it was read. */
-static void poke(int root)
+/* The last two requests, from a thread of their own (outside.h). */
+struct farewell {
+    const struct kv_mount *mount;
+    pthread_t thread;
+    bool started;
+    sem_t read;   /* everything sent before the first was read */
+    sem_t detach; /* the second may go: it ends a worker's wait */
+};
+
+static void request(int root)
 {
     struct statx sx;
     if (root >= 0)
@@ -377,9 +405,51 @@ static int open_root(const struct kv_mount *mount)
 {
     struct stat st;
     int fd = open(mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_dev != mount->device))
-        kv_close(&fd), fd = -1;
+    if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_dev != mount->device)) {
+        kv_close(&fd);
+        fd = -1;
+    }
     return fd;
+}
+
+static void wait_for(sem_t *sem)
+{
+    while (sem_wait(sem) < 0)
+        assert(errno == EINTR);
+}
+
+static void *say_farewell(void *arg)
+{
+    struct farewell *farewell = arg;
+    (void)kv_outside_enter();
+    KV_CLEANUP(kv_close) int root = open_root(farewell->mount);
+    request(root);
+    sem_post(&farewell->read);
+    wait_for(&farewell->detach);
+    request(root);
+    return NULL;
+}
+
+static void begin_farewell(struct farewell *farewell, const struct kv_mount *mount)
+{
+    farewell->mount = mount;
+    sem_init(&farewell->read, 0, 0);
+    sem_init(&farewell->detach, 0, 0);
+    farewell->started = create_masked(&farewell->thread, say_farewell, farewell) == 0;
+    if (farewell->started)
+        wait_for(&farewell->read);
+    else
+        kv_error("cannot make a thread: '%s' is unmounted when it is next used",
+                 mount->path);
+}
+
+static void end_farewell(struct farewell *farewell)
+{
+    sem_post(&farewell->detach);
+    if (farewell->started)
+        pthread_join(farewell->thread, NULL);
+    sem_destroy(&farewell->read);
+    sem_destroy(&farewell->detach);
 }
 
 void kv_mount_drop_attr(struct kv_mount *mount, fuse_ino_t ino)
@@ -413,12 +483,12 @@ void kv_mount_stop(struct kv_mount *mount)
         return;
     atomic_store(&mount->stopping, true);
     kv_notifier_stop(mount->notifier);
-    KV_CLEANUP(kv_close) int root = open_root(mount);
-    poke(root);
+    struct farewell farewell;
+    begin_farewell(&farewell, mount);
     kv_store_remove_observer(mount->store, &mount->observer);
     fuse_session_exit(mount->session);
     close_session(mount);
-    poke(root);
+    end_farewell(&farewell);
     pthread_join(mount->loop, NULL);
     wait_landed(mount);
     free_mount(mount);
