@@ -81,6 +81,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 
 static void setup(void)
 {
+    kv_log_init("test", (enum kv_log_level)0); /* errors are what the tests expect */
     store_setup_closed();
     store_config.sync = KV_SYNC_ALWAYS;
     ck_assert_int_eq(store_open(), 0);
@@ -545,7 +546,6 @@ END_TEST
 
 static void fail_syncs(int err)
 {
-    kv_log_init("test", (enum kv_log_level)0); /* it says what the test expects */
     atomic_store(&sync_errno, err);
 }
 
@@ -553,7 +553,6 @@ static void heal(void)
 {
     atomic_store(&sync_errno, 0);
     atomic_store(&meta_errno, 0);
-    kv_log_init("test", KV_LOG_INFO);
 }
 
 /* Deletes need room too: so many keys that expire at once must not use it up. */
@@ -655,7 +654,6 @@ START_TEST(reads_go_on_after_the_meta_page_could_not_be_written)
 {
     ck_assert_int_eq(put("k", "acknowledged"), 0);
     ck_assert_int_eq(put("other", "v"), 0);
-    kv_log_init("test", (enum kv_log_level)0);
     atomic_store(&meta_errno, EIO);
     ck_assert_int_eq(put("k", "lost"), -EIO);
     heal();
