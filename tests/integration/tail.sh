@@ -92,8 +92,10 @@ append_lines a "$count" &
 a=$!
 append_lines b "$count" &
 b=$!
-ok 'appender a' wait "$a"
-ok 'appender b' wait "$b"
+wait "$a"
+is 'appender a succeeds' $? 0
+wait "$b"
+is 'appender b succeeds' $? 0
 check_lines "$count" a b
 is 'each append was a version' "$(version both)" $((2 * count))
 
@@ -112,8 +114,10 @@ append_lines a "$count" &
 a=$!
 append_http "$count" &
 b=$!
-ok 'an appender on the mount' wait "$a"
-ok '... beside one over HTTP' wait "$b"
+wait "$a"
+is 'an appender on the mount succeeds' $? 0
+wait "$b"
+is '... beside one over HTTP succeeds' $? 0
 check_lines "$count" a h
 
 # A handle opened with O_APPEND that writes often and closes once appends at the end of

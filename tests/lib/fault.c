@@ -1,6 +1,8 @@
 /* A disk that fails on demand, for LD_PRELOAD: when the file that $KVFS_FAULT names
- * exists and holds `sync ERRNO` or `write ERRNO` (EIO, ENOSPC), fdatasync, fsync and
- * msync, or pwrite and pwritev fail with it. Without the file nothing changes. */
+ * exists and holds `KIND ERRNO` (EIO, ENOSPC), calls of that kind fail with it: `sync`
+ * is fdatasync, fsync and msync; `write` is pwrite, pwritev and writev to a regular
+ * file; `meta` is pwrite of less than a sector, which LMDB does for its meta pages
+ * alone. Without the file nothing changes. */
 #undef _FILE_OFFSET_BITS /* it would give pwrite the name of pwrite64 */
 #include <dlfcn.h>
 #include <errno.h>
@@ -9,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -53,14 +56,25 @@ int msync(void *address, size_t len, int flags)
     return fails("sync") ? -1 : REAL(msync)(address, len, flags);
 }
 
+static bool write_fails(size_t len)
+{
+    return fails("write") || (len < 512 && fails("meta"));
+}
+
+static bool is_regular(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
 {
-    return fails("write") ? -1 : REAL(pwrite)(fd, data, len, offset);
+    return write_fails(len) ? -1 : REAL(pwrite)(fd, data, len, offset);
 }
 
 ssize_t pwrite64(int fd, const void *data, size_t len, off64_t offset)
 {
-    return fails("write") ? -1 : REAL(pwrite64)(fd, data, len, offset);
+    return write_fails(len) ? -1 : REAL(pwrite64)(fd, data, len, offset);
 }
 
 ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset)
@@ -71,4 +85,10 @@ ssize_t pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 ssize_t pwritev64(int fd, const struct iovec *iov, int count, off64_t offset)
 {
     return fails("write") ? -1 : REAL(pwritev64)(fd, iov, count, offset);
+}
+
+ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+    /* Sockets and the FUSE device are written to in this way, too. */
+    return is_regular(fd) && fails("write") ? -1 : REAL(writev)(fd, iov, count);
 }
