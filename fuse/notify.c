@@ -13,10 +13,7 @@
 #include "fuse/replay.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <sched.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BATCH 128
 #define REPAIRS 64
@@ -290,23 +287,6 @@ static void read_feed(struct kv_notifier *notifier, struct kv_feed *feed)
         kv_event_unref(events[i]);
 }
 
-/* Take a file table of our own that lacks the devices the workers read from. A system
- * call of ours on the mount may wait for a request of someone else, which a killed
- * daemon never answers; but the kernel ends it when the last descriptor of the device
- * it was read from is closed, and with a shared table this thread, which cannot die
- * before, would hold them open: the killed process would stay for ever, and its data
- * locked. */
-static void leave_the_files(struct kv_notifier *notifier)
-{
-    int fd = fuse_session_fd(notifier->mount->session); /* for notifications */
-    if (unshare(CLONE_FILES) < 0 ||
-        (fd > STDERR_FILENO + 1 &&
-         close_range(STDERR_FILENO + 1, (unsigned)fd - 1, 0) < 0) ||
-        close_range((unsigned)fd + 1, UINT_MAX, 0) < 0)
-        kv_warning("the mount cannot take a file table of its own: %s",
-                   kv_strerror(-errno));
-}
-
 static void *run(void *arg)
 {
     struct kv_notifier *notifier = arg;
@@ -316,7 +296,6 @@ static void *run(void *arg)
     if (err)
         kv_warning("a killed kvfsd may leave '%s' hanging: %s", notifier->mount->path,
                    kv_strerror(err));
-    leave_the_files(notifier);
     atomic_store(&notifier->replay.expect.tid, gettid());
     while (!atomic_load(&notifier->stop)) {
         bool more = kv_feed_wait(feed, &notifier->cursor, &notifier->wake);
