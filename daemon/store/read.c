@@ -201,7 +201,7 @@ static int check_dir(struct kv_view *view, const struct kv_list_query *query)
 {
     if (query->dir_len == 0)
         return 0;
-    if (query->dir_len > KV_KEY_MAX || query->after_len > KV_KEY_MAX)
+    if (query->dir_len > KV_KEY_MAX)
         return -ENAMETOOLONG;
     struct kv_row row;
     int err = kv_state_get(view, query->dir, query->dir_len, &row);

@@ -105,7 +105,7 @@ struct kv_list {
 };
 
 /* One snapshot's listing. Expired keys are left out. -ENOENT: no such directory,
- * -ENOTDIR: dir is a key; -ENOMEM, -EIO. */
+ * -ENOTDIR: dir is a key; -ENAMETOOLONG: dir is longer than any key; -ENOMEM, -EIO. */
 int kv_store_list(struct kv_store *store, const struct kv_list_query *query,
                   struct kv_list *ret);
 void kv_list_done(struct kv_list *list);

@@ -231,6 +231,23 @@ START_TEST(keys_with_the_lowest_and_highest_bytes_are_listed)
 }
 END_TEST
 
+START_TEST(texts_longer_than_any_key_match_nothing)
+{
+    char text[2000];
+    memset(text, 'a', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    ck_assert_str_eq(below("", text, ""), "");
+    ck_assert_str_eq(below("", "", text), "b/c/d b/c0 c");
+    ck_assert_str_eq(below("a", text, ""), "");
+    struct kv_list_query query = query_of(text, "", "");
+    KV_CLEANUP(kv_list_done) struct kv_list list = {0};
+    ck_assert_int_eq(kv_store_list(store, &query, &list), -ENAMETOOLONG);
+    query = query_of("a", "", text);
+    query.recursive = true;
+    ck_assert_str_eq(list_text(&query), "");
+}
+END_TEST
+
 START_TEST(a_listing_is_one_snapshot)
 {
     KV_CLEANUP(kv_list_done) struct kv_list list = {0};
@@ -284,4 +301,5 @@ KV_SUITE_WITH("listing", setup, store_teardown, children_are_direct_and_sorted_b
               a_limit_that_is_just_met_leaves_no_more,
               values_come_when_asked_and_bound_a_page,
               keys_with_the_lowest_and_highest_bytes_are_listed,
-              a_listing_is_one_snapshot, memory_that_runs_out_is_enomem_and_no_more)
+              texts_longer_than_any_key_match_nothing, a_listing_is_one_snapshot,
+              memory_that_runs_out_is_enomem_and_no_more)
