@@ -404,12 +404,17 @@ static bool read_feed(struct kv_watcher *watcher)
         size_t count;
         struct kv_cursor cursor = watcher->position.cursor;
         int err = kv_feed_read(watcher->hub->feed, &cursor, events, READ_BATCH, &count);
-        if (err) {
+        /* -EINVAL: it began at a revision that the store has but the feed is only just
+         * getting, which is no reason to end. */
+        if (err && err != -EINVAL) {
             say_error(watcher, err);
             return false;
         }
-        if (count == 0)
+        if (err || count == 0) {
+            watcher->position.cursor = cursor; /* past what it was asked to begin at */
+            watcher->position.whole = cursor.index == UINT32_MAX;
             return false;
+        }
         /* Events that do not fit any more are read again: position stands before them.
          */
         for (size_t i = 0; i < count; i++) {

@@ -47,8 +47,9 @@ static int compare(const struct kv_cursor *a, const struct kv_cursor *b)
     return (a->index > b->index) - (a->index < b->index);
 }
 
-/* Behind the last event of a revision nothing of it is left, so a cursor there is the one
- * of kv_cursor_after, which the log serves even when it has dropped that revision. */
+/* Behind the last event of a revision nothing of it is left, so a cursor there is the
+ * one of kv_cursor_after, which the log serves even when it has dropped that revision.
+ */
 static struct kv_cursor position(const struct kv_event *event)
 {
     if (event->last)
@@ -203,13 +204,15 @@ uint64_t kv_feed_revision(struct kv_feed *feed)
     return feed->revision;
 }
 
-/* How many events of the ring are not behind the cursor. */
+/* How many events of the ring are not behind the cursor, which may be one that names
+ * the last event of a revision by its index. */
 static size_t search_locked(const struct kv_feed *feed, const struct kv_cursor *cursor)
 {
     size_t low = 0, high = feed->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        struct kv_cursor at = position(event_at(feed, middle));
+        const struct kv_event *event = event_at(feed, middle);
+        struct kv_cursor at = {event->revision, event->index};
         if (compare(&at, cursor) <= 0)
             low = middle + 1;
         else
@@ -227,6 +230,8 @@ static size_t read_ring_locked(struct kv_feed *feed, struct kv_cursor *cursor,
         out[i] = kv_event_ref(event_at(feed, first + i));
     if (count > 0)
         *cursor = position(out[count - 1]);
+    else if (first == feed->count && compare(cursor, &feed->last) < 0)
+        *cursor = feed->last; /* or a wait would end at once, again and again */
     return count;
 }
 

@@ -44,6 +44,23 @@ need_daemon --log-events 200000
 is 'since=REV works after a restart' \
     "$(events "$before" "$after" dir=s | jq -r .type | tr '\n' ' ')" 'put put delete rename '
 
+# The id of a revision's last event may also be written with its index.
+cpu_ticks()
+{
+    awk '{ print $14 + $15 }' "/proc/$daemon/stat"
+}
+
+last=$(revision)
+before_ticks=$(cpu_ticks)
+timeout 2 curl -sN -o /dev/null "$url/v1/watch?since=$last.7"
+used=$(($(cpu_ticks) - before_ticks))
+ok "a watch from the newest event waits, it does not spin ($used ticks)" test "$used" -lt 50
+put s/e 1 >/dev/null
+last=$(revision)
+put s/f 1 >/dev/null
+is 'since=REV.INDEX does not repeat that event' \
+    "$(events "$last.0" "$(revision)" dir=s | jq -r .key)" s/f
+
 is 'a revision that does not exist yet is refused' \
     "$(http GET "/v1/watch?since=$(($(revision) + 1000))" --max-time 5)" 400
 is 'nonsense is refused' "$(http GET '/v1/watch?since=later' --max-time 5)" 400

@@ -249,6 +249,24 @@ START_TEST(feed_always_holds_the_newest_event)
 }
 END_TEST
 
+/* An id such as "2.1" names the last event of a revision as well as "2" does. */
+START_TEST(feed_knows_the_last_event_of_a_revision_by_its_index)
+{
+    commit(1, 1);
+    commit(2, 2);
+    struct kv_cursor cursor = {.revision = 1, .index = 0};
+    size_t position = 1;
+    read_to_the_end(&cursor, &position, 8);
+    cursor = (struct kv_cursor){.revision = 2, .index = 1};
+    ck_assert_uint_eq(read_next(&cursor, &position, 8), 0);
+    atomic_bool stop = true;
+    ck_assert(!kv_feed_wait(feed, &cursor, &stop));
+    ck_assert_uint_eq(cursor.index, UINT32_MAX);
+    commit(3, 1);
+    ck_assert_uint_eq(read_next(&cursor, &position, 8), 1);
+}
+END_TEST
+
 START_TEST(feed_changes_over_from_the_log_to_the_ring)
 {
     make_feed(0, 4096);
@@ -585,17 +603,21 @@ START_TEST(feed_consumers_see_every_event_with_no_ring)
 }
 END_TEST
 
-KV_SUITE_WITH(
-    "feed", setup, teardown, feed_starts_at_its_revision_with_nothing_to_read,
-    feed_returns_events_in_order_and_once, feed_cursor_stands_behind_what_was_read,
-    feed_append_of_several_revisions_is_one_step, feed_refuses_a_cursor_in_the_future,
-    feed_reads_nothing_into_no_room, feed_holds_no_more_than_its_bytes,
-    feed_always_holds_the_newest_event, feed_changes_over_from_the_log_to_the_ring,
-    feed_finds_the_log_of_a_store_that_was_just_opened,
-    feed_reports_a_compacted_cursor_and_leaves_it, feed_passes_on_errors_of_the_log,
-    feed_does_not_run_ahead_with_the_log, feed_ring_may_move_on_while_the_log_is_read,
-    feed_works_on_when_memory_runs_out, feed_frees_events_outside_its_lock,
-    feed_wait_returns_at_once_when_there_is_something, feed_append_wakes_every_waiter,
-    feed_kick_ends_a_wait_that_is_to_stop, feed_consumers_see_every_event_once_in_order,
-    feed_consumers_see_every_event_with_a_tiny_ring,
-    feed_consumers_see_every_event_with_no_ring)
+KV_SUITE_WITH("feed", setup, teardown, feed_starts_at_its_revision_with_nothing_to_read,
+              feed_returns_events_in_order_and_once,
+              feed_cursor_stands_behind_what_was_read,
+              feed_append_of_several_revisions_is_one_step,
+              feed_refuses_a_cursor_in_the_future, feed_reads_nothing_into_no_room,
+              feed_holds_no_more_than_its_bytes, feed_always_holds_the_newest_event,
+              feed_knows_the_last_event_of_a_revision_by_its_index,
+              feed_changes_over_from_the_log_to_the_ring,
+              feed_finds_the_log_of_a_store_that_was_just_opened,
+              feed_reports_a_compacted_cursor_and_leaves_it,
+              feed_passes_on_errors_of_the_log, feed_does_not_run_ahead_with_the_log,
+              feed_ring_may_move_on_while_the_log_is_read,
+              feed_works_on_when_memory_runs_out, feed_frees_events_outside_its_lock,
+              feed_wait_returns_at_once_when_there_is_something,
+              feed_append_wakes_every_waiter, feed_kick_ends_a_wait_that_is_to_stop,
+              feed_consumers_see_every_event_once_in_order,
+              feed_consumers_see_every_event_with_a_tiny_ring,
+              feed_consumers_see_every_event_with_no_ring)
