@@ -161,11 +161,11 @@ static int commit(struct kv_committer *c, struct kv_batch *batch)
     }
     atomic_fetch_add(&c->commit_ns, (uint64_t)(kv_clock_monotonic_ns() - start_ns));
     atomic_fetch_add(&c->commits, 1);
+    atomic_fetch_add(&c->expired, batch->expired); /* before the keys seem gone */
     /* First, because listings show the new revision from here on, and who saw it must
      * not be told that it lies in the future. */
     publish_counters(c, &batch->counters);
     publish_changes(c, batch, number);
-    atomic_fetch_add(&c->expired, batch->expired);
     kv_feed_append(c->parts.feed, batch->events, batch->event_count,
                    batch->counters.revision);
     tell_observers(c, batch);
