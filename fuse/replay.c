@@ -89,14 +89,14 @@ static int open_root(struct kv_replay *replay)
     return err;
 }
 
-/* Open the directory at that key if it is the one. */
-static int open_dir_at(struct kv_replay *replay, uint64_t id, const char *key,
+/* Open the directory at that path if it is the one. */
+static int open_dir_at(struct kv_replay *replay, int at, uint64_t id, const char *path,
                        int *ret_fd)
 {
     dev_t device;
     uint64_t found;
-    int fd = openat(replay->root, *key ? key : ".",
-                    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd =
+        openat(at, *path ? path : ".", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     int err = identify(fd, &device, &found);
@@ -108,37 +108,6 @@ static int open_dir_at(struct kv_replay *replay, uint64_t id, const char *key,
         *ret_fd = fd;
     return err;
 }
-
-/* Open directory id, which held child_key at the event. */
-static int open_dir(struct kv_replay *replay, uint64_t id, const char *child_key,
-                    size_t child_len, int *ret_fd)
-{
-    struct kv_path path;
-    int err = kv_inodes_path(&replay->mount->inodes, id, NULL, &path);
-    if (!err)
-        err = open_dir_at(replay, id, path.key, ret_fd);
-    if (!err)
-        return 0;
-    path.len = kv_key_parent_len(child_key, child_len);
-    memcpy(path.key, child_key, path.len);
-    path.key[path.len] = '\0';
-    return open_dir_at(replay, id, path.key, ret_fd);
-}
-
-/* The directory that holds key; stays open for the next event. */
-static int use_dir(struct kv_replay *replay, uint64_t id, const char *key, size_t len)
-{
-    int err = open_root(replay);
-    if (err || (replay->dir >= 0 && replay->dir_id == id))
-        return err;
-    close_dir(replay);
-    err = open_dir(replay, id, key, len, &replay->dir);
-    if (!err)
-        replay->dir_id = id;
-    return err;
-}
-
-/* -- The calls -- */
 
 /* One end of an event: a name in a directory. */
 struct end {
@@ -166,6 +135,117 @@ static struct kv_expect_name expected(const struct end *end, struct kv_record *s
         .shown = shown,
     };
 }
+
+/* One step on the way to a directory: a name, and the directory it stood for. */
+struct step {
+    uint64_t parent, id;
+    char name[KV_KEY_COMPONENT_MAX + 1];
+};
+
+/* Keys have fewer components, and names in the table are no longer than keys. */
+#define STEPS (KV_KEY_MAX / 2 + 1)
+
+/* The way from the root to directory id as the table remembers it, nearest the root
+ * last. 0, or -ESTALE when it does not. */
+static int find_way(struct kv_inodes *inodes, uint64_t id, struct step *steps,
+                    size_t *ret_count)
+{
+    KV_SCOPED_LOCK(&inodes->lock);
+    const struct kv_inode *inode = kv_inodes_find_locked(inodes, id);
+    size_t count = 0;
+    for (; inode && inode != inodes->root; inode = inode->parent) {
+        struct step *step = &steps[count++];
+        if (!inode->parent || count > STEPS || inode->name_len >= sizeof(step->name))
+            return -ESTALE;
+        step->parent = inode->parent->id;
+        step->id = inode->id;
+        memcpy(step->name, inode->name, inode->name_len);
+        step->name[inode->name_len] = '\0';
+    }
+    *ret_count = count;
+    return inode ? 0 : -ESTALE;
+}
+
+static int open_step(struct kv_replay *replay, const struct step *step, int at,
+                     int *ret_fd)
+{
+    struct kv_record_parts parts = {
+        .meta = {.id = step->id, .mode = S_IFDIR | 0700},
+        .key = step->name,
+        .key_len = strlen(step->name),
+        .bare = true,
+    };
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = kv_record_new(&parts);
+    if (!record)
+        return -ENOMEM;
+    struct end end = {at, step->parent, step->name};
+    struct kv_expect_name name = expected(&end, record);
+    int err = -ESTALE;
+    kv_expect_set(&replay->expect, &name, 1, NULL);
+    for (int i = 0; i < TRIES && (err == -ESTALE || err == -ENOTDIR); i++) {
+        if (i > 0)
+            look_again(&end);
+        err = open_dir_at(replay, at, step->id, step->name, ret_fd);
+    }
+    kv_expect_clear(&replay->expect);
+    return err;
+}
+
+/* Directories above id are gone or replaced, but whoever watches in there is still to
+ * hear how that happened. The kernel may have forgotten their names, so they are shown
+ * to this thread, one after the other. */
+static int open_gone(struct kv_replay *replay, uint64_t id, int *ret_fd)
+{
+    struct step steps[STEPS];
+    size_t count;
+    int err = find_way(&replay->mount->inodes, id, steps, &count);
+    KV_CLEANUP(kv_close) int at = -1;
+    while (!err && count > 0) {
+        int fd = -1;
+        err = open_step(replay, &steps[--count], at < 0 ? replay->root : at, &fd);
+        kv_close(&at);
+        at = fd;
+    }
+    if (err)
+        return err;
+    if (at < 0)
+        return -ESTALE; /* the root: the plain way would have found it */
+    *ret_fd = at;
+    at = -1;
+    return 0;
+}
+
+/* Open directory id, which held child_key at the event. */
+static int open_dir(struct kv_replay *replay, uint64_t id, const char *child_key,
+                    size_t child_len, int *ret_fd)
+{
+    struct kv_path path;
+    int err = kv_inodes_path(&replay->mount->inodes, id, NULL, &path);
+    if (!err)
+        err = open_dir_at(replay, replay->root, id, path.key, ret_fd);
+    if (!err)
+        return 0;
+    path.len = kv_key_parent_len(child_key, child_len);
+    memcpy(path.key, child_key, path.len);
+    path.key[path.len] = '\0';
+    err = open_dir_at(replay, replay->root, id, path.key, ret_fd);
+    return err ? open_gone(replay, id, ret_fd) : 0;
+}
+
+/* The directory that holds key; stays open for the next event. */
+static int use_dir(struct kv_replay *replay, uint64_t id, const char *key, size_t len)
+{
+    int err = open_root(replay);
+    if (err || (replay->dir >= 0 && replay->dir_id == id))
+        return err;
+    close_dir(replay);
+    err = open_dir(replay, id, key, len, &replay->dir);
+    if (!err)
+        replay->dir_id = id;
+    return err;
+}
+
+/* -- The calls -- */
 
 static int touch(const struct end *end, const struct timespec times[2])
 {
