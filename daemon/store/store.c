@@ -35,19 +35,22 @@ void kv_store_config_default(struct kv_store_config *config)
 
 /* -- Opening -- */
 
-/* Sync the directory that holds path, so that path itself survives a power cut. */
+/* Sync the directory, so that the names in it survive a power cut. */
+static int sync_directory(const char *path)
+{
+    KV_CLEANUP(kv_close) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd))
+        return -errno;
+    return 0;
+}
+
+/* The same for the directory that holds path. */
 static int sync_parent(const char *path)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf parent = {0};
     kv_buf_addf(&parent, "%s/..", path);
     kv_buf_addc(&parent, '\0');
-    if (kv_buf_error(&parent))
-        return -ENOMEM;
-    KV_CLEANUP(kv_close)
-    int fd = open(parent.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd))
-        return -errno;
-    return 0;
+    return kv_buf_error(&parent) ? -ENOMEM : sync_directory(parent.data);
 }
 
 /* Make the directory when it is missing, and lock it: LMDB itself would let a second
@@ -68,8 +71,6 @@ static int lock_directory(const char *path, int *ret_fd)
         return -errno;
     if (flock(fd, LOCK_EX | LOCK_NB))
         return errno == EWOULDBLOCK ? -EBUSY : -errno;
-    if (fsync(dir))
-        return -errno;
     *ret_fd = fd;
     fd = -1;
     return 0;
@@ -147,6 +148,8 @@ int kv_store_open(const struct kv_store_config *config, struct kv_store **ret)
     if (!err)
         err = kv_table_open(config->path, config->max_store_bytes, config->sync,
                             &store->table);
+    if (!err)
+        err = sync_directory(config->path); /* LMDB has made its file by now */
     if (!err)
         err = load_counters(store, &counters);
     if (!err)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -23,6 +24,16 @@ int fdatasync(int fd)
         return -1;
     }
     return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* A sync of a directory in which the store's file stood. */
+static atomic_bool file_name_synced;
+
+int fsync(int fd)
+{
+    if (faccessat(fd, "data.mdb", F_OK, 0) == 0)
+        atomic_store(&file_name_synced, true);
+    return (int)syscall(SYS_fsync, fd);
 }
 
 /* A disk with so many bytes free: what one commit may write. */
@@ -81,6 +92,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 
 static void setup(void)
 {
+    atomic_store(&file_name_synced, false);
     kv_log_init("test", (enum kv_log_level)0); /* errors are what the tests expect */
     store_setup_closed();
     store_config.sync = KV_SYNC_ALWAYS;
@@ -586,6 +598,13 @@ START_TEST(a_full_disk_takes_deletes_though_many_keys_are_due)
 }
 END_TEST
 
+/* Its content alone is nothing when a power cut takes the name of the file. */
+START_TEST(the_name_of_a_new_file_is_synced)
+{
+    ck_assert(atomic_load(&file_name_synced));
+}
+END_TEST
+
 START_TEST(each_commit_is_synced)
 {
     unsigned before = atomic_load(&sync_calls);
@@ -679,7 +698,8 @@ KV_SUITE_WITH("commit", setup, store_teardown,
               stop_ends_though_others_go_on_submitting,
               stop_finishes_what_was_submitted_before, only_what_does_not_fit_fails,
               what_fills_the_map_fails_alone, a_full_store_takes_deletes_and_recovers,
-              a_full_disk_takes_deletes_though_many_keys_are_due, each_commit_is_synced,
+              a_full_disk_takes_deletes_though_many_keys_are_due,
+              the_name_of_a_new_file_is_synced, each_commit_is_synced,
               a_failed_sync_makes_the_store_read_only_until_it_is_opened_anew,
               a_failed_batch_fails_each_of_its_transactions,
               the_cache_goes_on_after_a_failed_sync,
