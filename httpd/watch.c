@@ -38,7 +38,7 @@
 #define BUCKETS 4096
 #define HUB_BATCH 64
 /* Parked watchers whose sockets one tick looks at. */
-#define PROBE_BATCH 512
+#define PROBE_BATCH 2048
 /* What one call of the reader may take before other connections have their turn. */
 #define READ_BATCH 16
 #define READ_ROUNDS 16
@@ -70,7 +70,9 @@ struct kv_watcher {
     struct kv_buf text;
     bool values;
     bool ended; /* what is in out is the last */
-    bool probe; /* its client may be gone: say something to find out; as position */
+    /* As position: its client closed its side; say something to find out whether it is
+     * gone; and be looked at first next time, once. */
+    bool half_closed, probe, first;
     struct kv_list_node parked,
         bucket; /* hub->lock; parked: also the hub's wake list */
     /* The reader's; while parked hub->lock guards them. */
@@ -135,7 +137,11 @@ static void park(struct kv_watcher *watcher)
     bool stays = !hub->stopped && !is_before(&watcher->position.cursor, &hub->scanned);
     if (stays) {
         (void)pthread_cond_signal(&hub->wanted);
-        kv_list_push_back(&hub->parked, &watcher->parked);
+        if (watcher->first)
+            kv_list_push_front(&hub->parked, &watcher->parked);
+        else
+            kv_list_push_back(&hub->parked, &watcher->parked);
+        watcher->first = false;
         kv_list_push_back(
             watcher->filter.kind == KV_FILTER_PREFIX
                 ? &hub->prefixes
@@ -340,6 +346,8 @@ static void probe_locked(struct kv_hub *hub, struct kv_list_node *wake)
         if (!(fds[i].revents & (POLLRDHUP | POLLHUP | POLLERR)))
             continue;
         watchers[i]->probe = true;
+        watchers[i]->first = !watchers[i]->half_closed;
+        watchers[i]->half_closed = true;
         unpark_locked(watchers[i], wake);
     }
 }
