@@ -46,7 +46,7 @@ static const struct kv_setting rows[] = {
      "keep at most N bytes of keys in memory; sizes may end in K, M, G or T"},
     {"max-value-size", 0, KV_SETTING_SIZE, FIELD(max_value_bytes), "N", 1,
      4 * 1024 * MIB - 1, "refuse values over N bytes"},
-    {"max-store-size", 0, KV_SETTING_SIZE, FIELD(max_store_bytes), "N", MIB, 128 * TIB,
+    {"max-store-size", 0, KV_SETTING_SIZE, FIELD(max_store_bytes), "N", MIB, 64 * TIB,
      "refuse writes when the store has N bytes"},
     {"log-size", 0, KV_SETTING_SIZE, FIELD(log_max_bytes), "N", 64 * KIB, TIB,
      "keep at most N bytes of changes for watchers to resume from"},

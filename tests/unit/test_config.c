@@ -168,6 +168,9 @@ START_TEST(limits_are_included)
     ck_assert_int_eq(PARSE("--cache-size=1M", "--http-threads=1024"), 0);
     ck_assert_uint_eq(config.cache_bytes, 1 << 20);
     ck_assert_uint_eq(config.http_threads, 1024);
+    ck_assert_int_eq(PARSE("--max-store-size=64T"), 0);
+    /* More than that cannot be mapped, which is said here and not by mmap. */
+    ck_assert_int_eq(PARSE("--max-store-size=65T"), -EINVAL);
 }
 END_TEST
 
