@@ -1,6 +1,5 @@
 #include "store_fixture.h"
 
-#include "base/clock.h"
 #include "store/state.h"
 #include "store/table.h"
 
@@ -382,144 +381,18 @@ START_TEST(history_tells_the_versions_of_a_key)
 }
 END_TEST
 
-/* -- Expiry -- */
-
-/* Wait for the next event behind revision since. */
-static void wait_behind(uint64_t since)
-{
-    struct kv_cursor cursor = kv_cursor_after(since);
-    ck_assert(kv_feed_wait(kv_store_feed(store), &cursor, NULL));
-}
-
-static int64_t soon(int64_t ms)
-{
-    return kv_clock_realtime_ns() + ms * KV_NS_PER_MS;
-}
-
-START_TEST(a_key_ends_at_its_time_and_every_watcher_hears_of_it)
-{
-    int64_t expiry_ns = soon(30);
-    ck_assert_int_eq(put_expiring("a/k", "v", expiry_ns), 0);
-    ck_assert_int_eq(put("a/stays", "v"), 0);
-    uint64_t id = meta_of("a/k").id, since = revision_now();
-    wait_behind(since);
-    ck_assert_int_ge(kv_clock_realtime_ns(), expiry_ns);
-    ck_assert_int_eq(lookup("a/k"), -ENOENT);
-    ck_assert_str_eq(tree_of(""), "a/ a/stays");
-    ck_assert_str_eq(events_since(since), "3.0:delete:a/k.");
-    size_t count;
-    struct kv_event **events = read_events(since, &count);
-    ck_assert_uint_eq(events[0]->origin, KV_ORIGIN_TTL);
-    ck_assert_uint_eq(events[0]->record->meta.id, id);
-    ck_assert_int_ge(events[0]->time_ns, expiry_ns);
-    ck_assert_int_lt(events[0]->time_ns, expiry_ns + 5 * KV_NS_PER_S);
-    free_events(events, count);
-    ck_assert_uint_eq(status_now().expired, 1);
-    check_store();
-}
-END_TEST
-
-START_TEST(an_expired_key_is_never_shown_though_it_is_still_there)
-{
-    /* Many at once, so that reading meets them before they are deleted. */
-    int64_t expiry_ns = soon(200);
-    struct kv_txn *txn = txn_make();
-    for (int i = 0; i < 3000; i++) {
-        char key[16];
-        (void)snprintf(key, sizeof(key), "d/k%04d", i);
-        struct kv_op *op = txn_put(txn, key, "v");
-        op->set = KV_SET_EXPIRY;
-        op->meta.expiry_ns = expiry_ns;
-    }
-    ck_assert_int_eq(txn_commit(txn), 0);
-    ck_assert_int_eq(lookup("d/k0000"), 0);
-    while (kv_clock_realtime_ns() < expiry_ns)
-        (void)lookup("d/k0001");
-    ck_assert_int_eq(lookup("d/k0000"), -ENOENT);
-    ck_assert_int_eq(lookup("d/k2999"), -ENOENT);
-    ck_assert_str_eq(tree_of(""), "d/");
-    uint64_t since = 1;
-    while (status_now().keys > 0) {
-        ck_assert_str_eq(tree_of(""), "d/");
-        wait_behind(since);
-        since = kv_feed_revision(kv_store_feed(store));
-    }
-    ck_assert_uint_eq(revision_now(), 3001);
-    ck_assert_uint_eq(status_now().expired, 3000);
-    check_store();
-}
-END_TEST
-
-START_TEST(a_put_on_an_expired_key_makes_a_new_one)
-{
-    int64_t expiry_ns = soon(50);
-    ck_assert_int_eq(put_expiring("k", "old", expiry_ns), 0);
-    uint64_t id = meta_of("k").id;
-    while (kv_clock_realtime_ns() < expiry_ns)
-        (void)lookup("k");
-    ck_assert_int_eq(put_flags("k", "new", KV_OP_EXCL), 0);
-    struct kv_meta meta = meta_of("k");
-    ck_assert_uint_ne(meta.id, id);
-    ck_assert_uint_eq(meta.version, 1);
-    ck_assert_int_eq(meta.expiry_ns, 0);
-    ck_assert_str_eq(events_since(1), "2.0:delete:k. 3.0:put+:k.");
-}
-END_TEST
-
-START_TEST(a_key_put_already_expired_is_not_seen)
-{
-    ck_assert_int_eq(put_expiring("k", "v", kv_clock_realtime_ns() - 1), 0);
-    ck_assert_int_eq(lookup("k"), -ENOENT);
-    wait_behind(1);
-    ck_assert_str_eq(events_since(0), "1.0:put+:k. 2.0:delete:k.");
-    check_store();
-}
-END_TEST
-
-START_TEST(an_expiry_that_is_put_off_or_cleared_does_not_come)
-{
-    ck_assert_int_eq(put_expiring("late", "v", soon(20)), 0);
-    ck_assert_int_eq(set_expiry("late", soon(3600000)), 0);
-    ck_assert_int_eq(put_expiring("never", "v", soon(20)), 0);
-    ck_assert_int_eq(set_expiry("never", 0), 0);
-    ck_assert_int_eq(put_expiring("now", "v", soon(40)), 0);
-    uint64_t since = revision_now();
-    wait_behind(since);
-    ck_assert_str_eq(events_since(since), "6.0:delete:now.");
-    ck_assert_str_eq(tree_of(""), "late never");
-}
-END_TEST
-
-START_TEST(what_ended_while_the_store_was_closed_goes_at_the_start)
-{
-    int64_t expiry_ns = soon(20);
-    ck_assert_int_eq(put_expiring("k", "v", expiry_ns), 0);
-    store_shut();
-    while (kv_clock_realtime_ns() < expiry_ns)
-        (void)usleep(1000);
-    ck_assert_int_eq(store_open(), 0);
-    ck_assert_int_eq(lookup("k"), -ENOENT);
-    wait_behind(1);
-    ck_assert_str_eq(events_since(1), "2.0:delete:k.");
-    check_store();
-}
-END_TEST
-
-KV_SUITE_WITH(
-    "store", store_setup, store_teardown, a_new_store_is_empty,
-    reopening_finds_everything, a_store_is_open_once,
-    a_store_of_another_process_is_busy_until_it_dies,
-    a_path_that_cannot_be_a_store_is_refused, the_directory_is_made_but_not_its_parent,
-    an_unknown_format_is_eproto, every_sync_mode_keeps_what_was_written_over_a_close,
-    keys_that_break_a_rule_are_refused, absence_is_remembered_until_the_key_comes,
-    a_stat_need_not_read_a_large_value, a_record_outlives_its_key_and_its_store,
-    keys_and_directories_are_counted_through_everything, status_knows_the_store,
-    the_feed_since_any_revision_is_what_happened,
-    the_log_is_bounded_and_says_from_where_it_is_whole,
-    large_values_push_many_small_events_out_of_the_log,
-    history_tells_the_versions_of_a_key,
-    a_key_ends_at_its_time_and_every_watcher_hears_of_it,
-    an_expired_key_is_never_shown_though_it_is_still_there,
-    a_put_on_an_expired_key_makes_a_new_one, a_key_put_already_expired_is_not_seen,
-    an_expiry_that_is_put_off_or_cleared_does_not_come,
-    what_ended_while_the_store_was_closed_goes_at_the_start)
+KV_SUITE_WITH("store", store_setup, store_teardown, a_new_store_is_empty,
+              reopening_finds_everything, a_store_is_open_once,
+              a_store_of_another_process_is_busy_until_it_dies,
+              a_path_that_cannot_be_a_store_is_refused,
+              the_directory_is_made_but_not_its_parent, an_unknown_format_is_eproto,
+              every_sync_mode_keeps_what_was_written_over_a_close,
+              keys_that_break_a_rule_are_refused,
+              absence_is_remembered_until_the_key_comes,
+              a_stat_need_not_read_a_large_value,
+              a_record_outlives_its_key_and_its_store,
+              keys_and_directories_are_counted_through_everything,
+              status_knows_the_store, the_feed_since_any_revision_is_what_happened,
+              the_log_is_bounded_and_says_from_where_it_is_whole,
+              large_values_push_many_small_events_out_of_the_log,
+              history_tells_the_versions_of_a_key)
