@@ -88,6 +88,37 @@ like '... what is in a directory before the directory' "${record//$'\n'/ }" \
 is '... and the watches of the directories end' "$(grep -c DELETE_SELF <<<"$record")" 2
 stop_recording
 
+# -- A recursive delete while somebody looks at what is gone already --
+
+# Looking up a name in a directory that is gone makes the kernel drop the names on the way
+# there, so the notifier cannot walk them as they were.
+dirs=() told=()
+for i in {1..30}; do
+    put "r/s/$i/t/key" 1 >/dev/null
+    dirs+=("$mnt/r/s/$i" "$mnt/r/s/$i/t")
+    told+=("DELETE r/s/$i/t/key" "DELETE,ISDIR r/s/$i/t")
+done
+record "$mnt" "${dirs[@]}"
+cat >"$work/look.py" <<'END'
+import os, sys
+print('looking', flush=True)
+while True:
+    for path in sys.argv[1:]:
+        try:
+            os.stat(path + '/none')
+        except OSError:
+            pass
+END
+background python3 "$work/look.py" "${dirs[@]}" >"$work/looking"
+looker=$!
+wait_for grep -q looking "$work/looking"
+delete r recursive=1 >/dev/null
+recorded_now
+is 'a recursive DELETE tells of everything although somebody looks there' \
+    "$(grep -E '^DELETE(,ISDIR)? .*/t' <<<"$record" | sort)" "$(lines "${told[@]}" | sort)"
+kill "$looker"
+stop_recording
+
 # -- A watch on the key itself --
 
 put self 1 >/dev/null
