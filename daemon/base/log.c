@@ -6,19 +6,32 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *log_name = "kvfs";
 static enum kv_log_level log_most = KV_LOG_INFO;
 static bool log_levels; /* prefix lines with <N> */
 
+/* JOURNAL_STREAM names the stream that goes to the journal (systemd.exec(5)); a child
+ * of a service inherits the variable although its own stderr may go elsewhere. */
+static bool goes_to_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat st;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
 void kv_log_init(const char *name, enum kv_log_level most)
 {
     log_name = name;
     log_most = most;
-    log_levels = getenv("JOURNAL_STREAM") != NULL;
+    log_levels = goes_to_journal();
 }
 
 void kv_log(enum kv_log_level level, const char *format, ...)

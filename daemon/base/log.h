@@ -2,8 +2,8 @@
 #define KV_BASE_LOG_H
 
 /* One line on stderr for each message: "kvfsd: cannot sync 'data.mdb': Input/output
- * error". Under systemd (JOURNAL_STREAM is set) each line carries its level as "<N>",
- * which journald strips and files (sd-daemon(3)).
+ * error". When stderr is the journal (JOURNAL_STREAM names it) each line carries its
+ * level as "<N>", which journald strips and files (sd-daemon(3)).
  *
  * Libraries return errors; the edges log them, once: operation, 'key', reason. Values
  * never go to the log. Any thread; a line is written whole. */
