@@ -306,8 +306,7 @@ void kv_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set
     if (kv_expect_setattr(mount, req, ino))
         return;
     if (fi && fi->fh && (to_set & FUSE_SET_ATTR_SIZE)) {
-        resize_handle(mount, req, ino, (struct kv_handle *)(uintptr_t)fi->fh,
-                      attr->st_size);
+        resize_handle(mount, req, ino, kv_mount_opened(mount, fi), attr->st_size);
         return;
     }
     unsigned set = meta_of(attr, to_set, &meta);

@@ -184,12 +184,28 @@ void kv_control_open(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     handle->bytes = text;
     handle->whole = true;
     kv_unlock(&handle->lock);
-    fi->fh = (uint64_t)(uintptr_t)handle;
+    kv_lock(&mount->opened_lock);
+    kv_list_push_back(&mount->texts, &handle->node);
+    kv_unlock(&mount->opened_lock);
+    fi->fh = kv_mount_hand_out(mount, handle);
     fi->direct_io = 1;
     fi->noflush = 1;
-    atomic_fetch_add(&mount->open_handles, 1);
     if (fuse_reply_open(req, fi) == -ENOENT) {
         atomic_fetch_sub(&mount->open_handles, 1);
-        kv_handle_drop(mount, handle);
+        kv_control_release(mount, handle);
     }
+}
+
+void kv_control_release(struct kv_mount *mount, struct kv_handle *text)
+{
+    kv_lock(&mount->opened_lock);
+    kv_list_remove(&text->node);
+    kv_unlock(&mount->opened_lock);
+    kv_handle_drop(mount, text);
+}
+
+void kv_control_free_all(struct kv_mount *mount)
+{
+    KV_LIST_FOREACH(node, &mount->texts)
+    kv_control_release(mount, KV_CONTAINER_OF(node, struct kv_handle, node));
 }

@@ -14,6 +14,8 @@ void kv_control_getattr(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino);
 void kv_control_open(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
                      struct fuse_file_info *fi);
 
+void kv_control_release(struct kv_mount *mount, struct kv_handle *text);
+
 /* The names for a listing of the directory itself: NULL behind the last. */
 const char *kv_control_name(size_t index, fuse_ino_t *ret_ino);
 

@@ -23,7 +23,8 @@ struct name {
 };
 
 struct kv_dir {
-    pthread_mutex_t lock; /* guards all of it: threads may share a handle */
+    struct kv_list_node node; /* in kv_mount.dirs; its lock */
+    pthread_mutex_t lock;     /* guards the rest: threads may share a handle */
     fuse_ino_t ino;
     struct kv_buf names;
     struct name *list;
@@ -34,15 +35,11 @@ struct kv_dir {
     size_t page_first;   /* number of its first name in list */
 };
 
-static struct kv_dir *dir_of(const struct fuse_file_info *fi)
+static void free_dir(struct kv_mount *mount, struct kv_dir *dir)
 {
-    return (struct kv_dir *)(uintptr_t)fi->fh;
-}
-
-static void free_dir(struct kv_dir *dir)
-{
-    if (!dir)
-        return;
+    kv_lock(&mount->opened_lock);
+    kv_list_remove(&dir->node);
+    kv_unlock(&mount->opened_lock);
     kv_buf_done(&dir->names);
     kv_list_done(&dir->page);
     free(dir->list);
@@ -66,24 +63,35 @@ void kv_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         fuse_reply_err(req, -err);
         return;
     }
-    kv_lock(&dir->lock); /* so that the next who locks it sees it complete */
     dir->ino = ino;
-    kv_unlock(&dir->lock);
-    fi->fh = (uint64_t)(uintptr_t)dir;
+    kv_lock(&mount->opened_lock);
+    kv_list_push_back(&mount->dirs, &dir->node);
+    kv_unlock(&mount->opened_lock);
+    fi->fh = kv_mount_hand_out(mount, dir);
     fi->cache_readdir = !kv_is_control(ino);
     fi->keep_cache = 1;
-    if (fuse_reply_open(req, fi) == -ENOENT)
-        free_dir(dir);
+    if (fuse_reply_open(req, fi) == -ENOENT) {
+        atomic_fetch_sub(&mount->open_handles, 1);
+        free_dir(mount, dir);
+    }
 }
 
 void kv_op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    struct kv_dir *dir = dir_of(fi);
+    struct kv_mount *mount = kv_mount_of(req);
+    struct kv_dir *dir = kv_mount_opened(mount, fi);
     (void)ino;
     kv_lock(&dir->lock); /* whoever used it last is done with it */
     kv_unlock(&dir->lock);
-    free_dir(dir);
+    atomic_fetch_sub(&mount->open_handles, 1);
+    free_dir(mount, dir);
     fuse_reply_err(req, 0);
+}
+
+void kv_dir_free_all(struct kv_mount *mount)
+{
+    KV_LIST_FOREACH(node, &mount->dirs)
+    free_dir(mount, KV_CONTAINER_OF(node, struct kv_dir, node));
 }
 
 /* Every change is committed already. */
@@ -350,11 +358,12 @@ static void forget_entered(struct filling *filling)
 static void read_dir(fuse_req_t req, size_t size, off_t offset,
                      const struct fuse_file_info *fi, bool plus)
 {
+    struct kv_mount *mount = kv_mount_of(req);
     KV_CLEANUP(kv_free) char *buf = malloc(size);
     struct filling filling = {
-        .mount = kv_mount_of(req),
+        .mount = mount,
         .req = req,
-        .dir = dir_of(fi),
+        .dir = kv_mount_opened(mount, fi),
         .buf = buf,
         .size = size,
         .plus = plus,

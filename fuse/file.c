@@ -8,17 +8,12 @@
 #include <fcntl.h>
 #include <string.h>
 
-static struct kv_handle *handle_of(const struct fuse_file_info *fi)
-{
-    return (struct kv_handle *)(uintptr_t)fi->fh;
-}
-
 /* What the kernel is to do with the open file: no page cache, so that uncommitted bytes
  * and other versions never meet; and no FLUSH where nothing can be published. */
-static void fill_file_info(struct fuse_file_info *fi, const struct kv_handle *handle,
-                           bool may_publish)
+static void fill_file_info(struct kv_mount *mount, struct fuse_file_info *fi,
+                           const struct kv_handle *handle, bool may_publish)
 {
-    fi->fh = (uint64_t)(uintptr_t)handle;
+    fi->fh = kv_mount_hand_out(mount, handle);
     fi->direct_io = 1;
     fi->keep_cache = 0;
     fi->noflush = !may_publish;
@@ -61,9 +56,8 @@ static void reply_create(struct kv_mount *mount, fuse_req_t req,
 {
     struct fuse_entry_param entry;
     kv_entry_fill(&entry, meta, false);
-    fill_file_info(fi, handle, true);
-    atomic_fetch_add(&mount->open_handles, 1);
     note(mount, handle);
+    fill_file_info(mount, fi, handle, true);
     if (fuse_reply_create(req, &entry, fi) != -ENOENT)
         return;
     atomic_fetch_sub(&mount->open_handles, 1);
@@ -256,8 +250,7 @@ static void open_now(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
         fuse_reply_err(req, -err);
         return;
     }
-    fill_file_info(fi, handle, handle->writable || (fi->flags & O_TRUNC));
-    atomic_fetch_add(&mount->open_handles, 1);
+    fill_file_info(mount, fi, handle, handle->writable || (fi->flags & O_TRUNC));
     if (fuse_reply_open(req, fi) == -ENOENT) {
         atomic_fetch_sub(&mount->open_handles, 1);
         kv_publish_abandon(mount, handle);
@@ -287,7 +280,7 @@ void kv_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                 struct fuse_file_info *fi)
 {
     struct kv_mount *mount = kv_mount_of(req);
-    struct kv_handle *handle = handle_of(fi);
+    struct kv_handle *handle = kv_mount_opened(mount, fi);
     KV_CLEANUP(kv_part_done) struct kv_part part = {0};
     (void)ino;
     refresh(mount, handle, (uint64_t)offset);
@@ -302,7 +295,7 @@ void kv_op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
                  off_t offset, struct fuse_file_info *fi)
 {
     struct kv_mount *mount = kv_mount_of(req);
-    struct kv_handle *handle = handle_of(fi);
+    struct kv_handle *handle = kv_mount_opened(mount, fi);
     (void)ino;
     int err = kv_store_writable(mount->store);
     if (err) {
@@ -333,7 +326,7 @@ static void reply_published(struct kv_mount *mount, void *ctx, int err)
 void kv_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct kv_mount *mount = kv_mount_of(req);
-    struct kv_handle *handle = handle_of(fi);
+    struct kv_handle *handle = kv_mount_opened(mount, fi);
     (void)ino;
     if (!handle || !handle->inode) { /* the notifier's, or a control file */
         fuse_reply_err(req, 0);
@@ -342,7 +335,10 @@ void kv_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     bool by_opener =
         kv_handle_opened_by(handle, fuse_req_ctx(req)->pid, fi->lock_owner);
     kv_lock(&handle->lock);
+    bool was_closed = kv_flush_limbo(&handle->flush);
     bool publish = kv_flush_flush(&handle->flush, by_opener);
+    if (!was_closed && kv_flush_limbo(&handle->flush))
+        handle->closed_revision = kv_store_revision(mount->store);
     bool clean = !kv_flush_unpublished(&handle->flush);
     kv_publish_note_locked(mount, handle);
     kv_unlock(&handle->lock);
@@ -356,7 +352,7 @@ void kv_op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
                  struct fuse_file_info *fi)
 {
     struct kv_mount *mount = kv_mount_of(req);
-    struct kv_handle *handle = handle_of(fi);
+    struct kv_handle *handle = kv_mount_opened(mount, fi);
     (void)ino;
     (void)datasync;
     if (!handle || !handle->inode)
@@ -368,14 +364,13 @@ void kv_op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 void kv_op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct kv_mount *mount = kv_mount_of(req);
-    struct kv_handle *handle = handle_of(fi);
+    struct kv_handle *handle = kv_mount_opened(mount, fi);
     (void)ino;
-    if (handle) {
+    if (handle)
         atomic_fetch_sub(&mount->open_handles, 1);
-        if (handle->inode)
-            kv_publish_release(mount, handle);
-        else
-            kv_handle_drop(mount, handle);
-    }
+    if (handle && handle->inode)
+        kv_publish_release(mount, handle);
+    else if (handle)
+        kv_control_release(mount, handle);
     fuse_reply_err(req, 0);
 }

@@ -250,14 +250,19 @@ int kv_handle_resize(struct kv_handle *handle, uint64_t size, uint64_t max_bytes
     return 0;
 }
 
+void kv_handle_drop_bytes_locked(struct kv_handle *handle)
+{
+    kv_buf_done(&handle->bytes);
+    handle->whole = false;
+    handle->seen_revision = 0;
+}
+
 int kv_handle_drop_refused_locked(struct kv_handle *handle)
 {
     int err = handle->refused;
     if (!err)
         return 0;
-    kv_buf_done(&handle->bytes);
-    handle->whole = false;
-    handle->seen_revision = 0;
+    kv_handle_drop_bytes_locked(handle);
     kv_flush_take(&handle->flush);
     return err;
 }

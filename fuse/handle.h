@@ -27,7 +27,7 @@ struct kv_handle {
 
     /* Guarded by kv_inodes.lock: copies of what the flush rule says, for those who
      * look at an inode. */
-    struct kv_list_node node; /* in inode->handles until RELEASE */
+    struct kv_list_node node; /* in inode->handles until RELEASE; a text's elsewhere */
     bool unpublished, limbo;
 
     pthread_mutex_t lock; /* guards what follows */
@@ -40,6 +40,7 @@ struct kv_handle {
     struct kv_buf bytes;
     uint64_t changes; /* of the bytes, to tell whether a publication has them all */
     struct kv_flush flush;
+    uint64_t closed_revision; /* of the store when flush.closed was set */
     bool owner_known; /* owner is the lock owner of the process that opened it */
     uint64_t owner;
     int refused;    /* negative errno: the bytes lack what a refused write had */
@@ -96,6 +97,9 @@ int kv_handle_write(struct kv_handle *handle, uint64_t offset, const void *data,
 int kv_handle_resize(struct kv_handle *handle, uint64_t size, uint64_t max_bytes);
 /* A write was refused for another reason. */
 void kv_handle_refuse(struct kv_handle *handle, int err);
+
+/* Forget the handle's own bytes: it reads its record again. */
+void kv_handle_drop_bytes_locked(struct kv_handle *handle);
 
 /* Why the handle must not be published (negative errno), or 0. If there is a reason,
  * what the handle holds is dropped. */

@@ -22,6 +22,7 @@
  *     kv_inodes.lock         the table and everything in it
  *     kv_retry.lock          leaf
  *     kv_expect.lock         leaf: what the notifier waits for
+ *     kv_mount.opened_lock   leaf: directories and control files that are open
  *     kv_mount.flight_lock   leaf: transactions that are not done yet
  *     kv_mount.session_lock  leaf, but see there
  *

@@ -50,7 +50,15 @@ struct kv_mount {
     struct kv_notifier *notifier;
     struct kv_observer observer;
     atomic_bool stopping;
-    atomic_uint_fast64_t requests, open_handles;
+    atomic_uint_fast64_t requests;
+    /* Files and directories. Raised before what was opened travels through the kernel
+     * as a number, and read by whoever gets it back from there, so that he sees all of
+     * it. */
+    atomic_uint_fast64_t open_handles;
+
+    pthread_mutex_t opened_lock; /* guards dirs and texts; a leaf */
+    struct kv_list_node dirs;    /* of kv_dir */
+    struct kv_list_node texts;   /* of kv_handle: open control files */
 
     pthread_mutex_t flight_lock; /* guards in_flight */
     pthread_cond_t landed;       /* in_flight is 0 */
@@ -66,6 +74,25 @@ static inline struct kv_mount *kv_mount_of(fuse_req_t req)
 
 /* From a handler: have the kernel drop the attributes it keeps of an inode. */
 void kv_mount_drop_attr(struct kv_mount *mount, fuse_ino_t ino);
+
+/* -- What is open -- */
+
+static inline uint64_t kv_mount_hand_out(struct kv_mount *mount, const void *opened)
+{
+    atomic_fetch_add(&mount->open_handles, 1);
+    return (uint64_t)(uintptr_t)opened;
+}
+
+static inline void *kv_mount_opened(struct kv_mount *mount,
+                                    const struct fuse_file_info *fi)
+{
+    (void)atomic_load_explicit(&mount->open_handles, memory_order_acquire);
+    return (void *)(uintptr_t)fi->fh;
+}
+
+/* Free what is still open when the mount ends; nobody else is there any more. */
+void kv_dir_free_all(struct kv_mount *mount);
+void kv_control_free_all(struct kv_mount *mount);
 
 /* -- Transactions (flight.c) -- */
 

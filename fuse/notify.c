@@ -313,6 +313,7 @@ static void *run(void *arg)
 int kv_notifier_start(struct kv_notifier *notifier, uint64_t revision)
 {
     notifier->cursor = kv_cursor_after(revision);
+    atomic_store(&notifier->announced, revision);
     int err = pthread_create(&notifier->thread, NULL, run, notifier);
     notifier->started = err == 0;
     return -err;

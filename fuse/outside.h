@@ -14,4 +14,8 @@
  * Returns 0 or a negative errno; -EPERM where a sandbox forbids it. */
 int kv_outside_enter(void);
 
+/* Close a descriptor that such a thread has opened, and set it to -1. For KV_CLEANUP,
+ * too. */
+void kv_outside_close(int *fd);
+
 #endif

@@ -31,6 +31,7 @@ struct kv_publication {
     bool first; /* counted in inode->publishing */
 };
 
+/* Who waits for an inode's RELEASEs: a request, or with published somebody else. */
 struct parked {
     struct kv_list_node node;
     fuse_req_t req;
@@ -38,6 +39,8 @@ struct parked {
     struct fuse_file_info file;
     bool has_file;
     kv_parked_fn *fn;
+    kv_published_fn *published;
+    void *ctx;
 };
 
 void kv_handle_drop(struct kv_mount *mount, struct kv_handle *handle)
@@ -66,8 +69,11 @@ bool kv_publish_note_locked(struct kv_mount *mount, struct kv_handle *handle)
 
 static void serve(struct kv_mount *mount, struct parked *parked)
 {
-    parked->fn(mount, parked->req, parked->ino,
-               parked->has_file ? &parked->file : NULL);
+    if (parked->published)
+        parked->published(mount, parked->ctx, 0);
+    else
+        parked->fn(mount, parked->req, parked->ino,
+                   parked->has_file ? &parked->file : NULL);
     free(parked);
 }
 
@@ -159,6 +165,13 @@ static int add_value(struct kv_txn *txn, const struct kv_publication *publicatio
     return 0;
 }
 
+/* A truncation that was closed and not published takes effect when it was closed: it
+ * must not undo what somebody has stored since, having seen that close. */
+static bool closed_earlier(const struct kv_publication *publication)
+{
+    return publication->taken.closed && !publication->taken.written;
+}
+
 /* The first version: with everything a new key needs, unless somebody else has made the
  * key meanwhile; then only the value goes there. */
 static int build_first(struct kv_txn *txn, const struct kv_publication *publication,
@@ -183,7 +196,7 @@ static int build_first(struct kv_txn *txn, const struct kv_publication *publicat
         op->meta.mtime_ns = pending->meta.mtime_ns;
     }
     err = add_xattrs(txn, path, &pending->xattrs);
-    if (err)
+    if (err || closed_earlier(publication))
         return err;
     kv_txn_else(txn);
     return add_value(txn, publication, &op);
@@ -196,6 +209,9 @@ static int build_next(struct kv_txn *txn, const struct kv_publication *publicati
     struct kv_op *op;
     int err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_ID, KV_EQUAL,
                              handle->id ? handle->id : handle->ino);
+    if (!err && closed_earlier(publication))
+        err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_MOD_REVISION,
+                             KV_LESS, handle->closed_revision + 1);
     return err ? err : add_value(txn, publication, &op);
 }
 
@@ -285,12 +301,13 @@ static void committed(struct kv_txn *txn, void *ctx)
 /* -- The end of it -- */
 
 /* The inode is what the record says; or the name was somebody else's, whose record got
- * the value, and the kernel has to look it up. */
+ * the value (NULL: did not have to), and the kernel has to look it up. */
 static void adopt_locked(struct kv_inode *inode, const struct kv_record *record)
 {
-    if (inode->pending)
+    bool was_pending = inode->pending;
+    if (was_pending)
         kv_inode_clear_pending_locked(inode);
-    if (record->meta.id != inode->id)
+    if (record ? record->meta.id != inode->id : was_pending)
         inode->gone = true;
 }
 
@@ -305,9 +322,12 @@ static void settle_handle_locked(struct kv_publication *publication, int err,
     if (record)
         kv_handle_published_locked(handle, record, publication->changes,
                                    publication->len);
+    bool superseded = !err && !record && closed_earlier(publication);
+    if (superseded)
+        kv_handle_drop_bytes_locked(handle);
     KV_SCOPED_LOCK(&mount->inodes.lock);
     handle->inode->publishing -= publication->first;
-    if (record)
+    if (record || superseded)
         adopt_locked(handle->inode, record);
 }
 
@@ -475,26 +495,47 @@ void kv_publish_abandon(struct kv_mount *mount, struct kv_handle *handle)
     kv_handle_drop(mount, handle);
 }
 
+/* A handle that can publish the inode; counted. */
+static struct kv_handle *writer_locked(const struct kv_inode *inode)
+{
+    KV_LIST_FOREACH(node, &inode->handles)
+    {
+        struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
+        if (handle->unpublished)
+            return kv_handle_ref(handle);
+    }
+    return NULL;
+}
+
+/* When the first publication is submitted already, what fn submits comes behind it.
+ * When it is just about to be, by RELEASE, fn waits for that. */
 void kv_publish_pending(struct kv_mount *mount, fuse_ino_t ino, kv_published_fn *fn,
                         void *ctx)
 {
+    struct parked *parked = malloc(sizeof(*parked));
+    if (!parked) {
+        fn(mount, ctx, -ENOMEM);
+        return;
+    }
+    *parked = (struct parked){.published = fn, .ctx = ctx};
     struct kv_handle *writer = NULL;
+    bool waits = false;
     kv_lock(&mount->inodes.lock);
     struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
-    bool pending = inode && inode->pending;
-    if (pending) {
-        KV_LIST_FOREACH(node, &inode->handles)
-        {
-            struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
-            if (handle->unpublished && !writer)
-                writer = kv_handle_ref(handle);
-        }
+    if (inode && inode->pending && inode->publishing == 0) {
+        writer = writer_locked(inode);
+        waits = !writer && inode->releasing > 0;
     }
+    if (waits)
+        kv_list_push_back(&inode->parked, &parked->node);
     kv_unlock(&mount->inodes.lock);
-    if (writer)
+    if (waits)
+        return;
+    free(parked);
+    if (writer) {
         kv_publish(mount, writer, fn, ctx);
-    else
-        fn(mount, ctx, pending ? -EBUSY : 0);
-    if (writer)
         kv_handle_drop(mount, writer);
+    } else {
+        fn(mount, ctx, 0);
+    }
 }

@@ -6,7 +6,7 @@
  * paths may have been reused. */
 #include "fuse/replay.h"
 
-#include "base/log.h"
+#include "fuse/outside.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,16 +33,14 @@ void kv_replay_init(struct kv_replay *replay, struct kv_mount *mount)
 
 static void close_dir(struct kv_replay *replay)
 {
-    kv_close(&replay->dir);
-    replay->dir = -1;
+    kv_outside_close(&replay->dir);
     replay->dir_id = 0;
 }
 
 void kv_replay_rest(struct kv_replay *replay)
 {
     close_dir(replay);
-    kv_close(&replay->root);
-    replay->root = -1;
+    kv_outside_close(&replay->root);
 }
 
 void kv_replay_done(struct kv_replay *replay)
@@ -76,14 +74,14 @@ static int open_root(struct kv_replay *replay)
         return 0;
     dev_t device;
     uint64_t id;
-    int fd = open(replay->mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(AT_FDCWD, replay->mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     int err = identify(fd, &device, &id);
     if (!err && (device != replay->mount->device || id != KV_ROOT_ID))
         err = -ENOTCONN;
     if (err)
-        kv_close(&fd);
+        kv_outside_close(&fd);
     else
         replay->root = fd;
     return err;
@@ -103,7 +101,7 @@ static int open_dir_at(struct kv_replay *replay, int at, uint64_t id, const char
     if (!err && (found != id || device != replay->mount->device))
         err = -ESTALE;
     if (err)
-        kv_close(&fd);
+        kv_outside_close(&fd);
     else
         *ret_fd = fd;
     return err;
@@ -199,7 +197,7 @@ static int open_gone(struct kv_replay *replay, uint64_t id, int *ret_fd)
     struct step steps[STEPS];
     size_t count;
     int err = find_way(&replay->mount->inodes, id, steps, &count);
-    KV_CLEANUP(kv_close) int at = -1;
+    KV_CLEANUP(kv_outside_close) int at = -1;
     while (!err && count > 0) {
         int fd = -1;
         err = open_step(replay, &steps[--count], at < 0 ? replay->root : at, &fd);
@@ -255,7 +253,7 @@ static int touch(const struct end *end, const struct timespec times[2])
 /* O_NONBLOCK: a lease that somebody holds must not make the notifier wait. */
 static int overwrite(const struct end *end)
 {
-    KV_CLEANUP(kv_close)
+    KV_CLEANUP(kv_outside_close)
     int fd =
         openat(end->dir, end->name, O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
@@ -277,7 +275,7 @@ static int make_once(const struct end *end, const struct kv_record *record)
         return negative(mkdirat(end->dir, end->name, mode));
     if (kv_record_is_link(record))
         return link_to(end, record);
-    KV_CLEANUP(kv_close)
+    KV_CLEANUP(kv_outside_close)
     int fd = openat(end->dir, end->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     return fd < 0 ? -errno : negative(futimens(fd, MTIME_NOW));
 }
@@ -384,7 +382,7 @@ static int replay_rename(struct kv_replay *replay, const struct kv_event *event,
     struct end to = {replay->dir, event->parent_id,
                      name_of(record->key, record->key_len)};
     struct end from = {-1, event->from_parent_id, name_of(old, event->from_len)};
-    KV_CLEANUP(kv_close) int other = -1;
+    KV_CLEANUP(kv_outside_close) int other = -1;
     if (from.dir_id != to.dir_id) {
         err = open_dir(replay, from.dir_id, old, event->from_len, &other);
         if (err)

@@ -9,6 +9,7 @@
 #include "fuse/notify.h"
 #include "fuse/observe.h"
 #include "fuse/outside.h"
+#include "fuse/publish.h"
 
 #include "base/log.h"
 
@@ -272,6 +273,7 @@ static void free_mount(struct kv_mount *mount)
     kv_notifier_free(mount->notifier);
     kv_retry_done(&mount->retry);
     kv_inodes_done(&mount->inodes);
+    pthread_mutex_destroy(&mount->opened_lock);
     pthread_mutex_destroy(&mount->flight_lock);
     pthread_cond_destroy(&mount->landed);
     pthread_rwlock_destroy(&mount->session_lock);
@@ -292,6 +294,9 @@ static int new_mount(struct kv_store *store, const struct kv_mount_config *confi
         return err;
     }
     kv_retry_init(&mount->retry);
+    kv_list_init(&mount->dirs);
+    kv_list_init(&mount->texts);
+    pthread_mutex_init(&mount->opened_lock, NULL);
     pthread_mutex_init(&mount->flight_lock, NULL);
     pthread_cond_init(&mount->landed, NULL);
     pthread_rwlock_init(&mount->session_lock, NULL);
@@ -404,11 +409,10 @@ static void request(int root)
 static int open_root(const struct kv_mount *mount)
 {
     struct stat st;
-    int fd = open(mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_dev != mount->device)) {
-        kv_close(&fd);
-        fd = -1;
-    }
+    int fd = openat(AT_FDCWD, mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 &&
+        (fstatat(fd, "", &st, AT_EMPTY_PATH) < 0 || st.st_dev != mount->device))
+        kv_outside_close(&fd);
     return fd;
 }
 
@@ -422,7 +426,7 @@ static void *say_farewell(void *arg)
 {
     struct farewell *farewell = arg;
     (void)kv_outside_enter();
-    KV_CLEANUP(kv_close) int root = open_root(farewell->mount);
+    KV_CLEANUP(kv_outside_close) int root = open_root(farewell->mount);
     request(root);
     sem_post(&farewell->read);
     wait_for(&farewell->detach);
@@ -477,6 +481,25 @@ static void wait_landed(struct kv_mount *mount)
         pthread_cond_wait(&mount->landed, &mount->flight_lock);
 }
 
+/* What processes still have open. What they have not closed is not published. */
+static void free_handles(struct kv_mount *mount)
+{
+    struct kv_inodes *inodes = &mount->inodes;
+    for (size_t i = 0; i < inodes->bucket_count; i++) {
+        struct kv_inode *inode = inodes->buckets[i];
+        while (inode) {
+            if (kv_list_empty(&inode->handles)) {
+                inode = inode->hash_next;
+                continue;
+            }
+            struct kv_list_node *node = inode->handles.next;
+            kv_list_remove(node);
+            kv_handle_drop(mount, KV_CONTAINER_OF(node, struct kv_handle, node));
+            inode = inodes->buckets[i]; /* it may be gone now */
+        }
+    }
+}
+
 void kv_mount_stop(struct kv_mount *mount)
 {
     if (!mount)
@@ -491,6 +514,9 @@ void kv_mount_stop(struct kv_mount *mount)
     end_farewell(&farewell);
     pthread_join(mount->loop, NULL);
     wait_landed(mount);
+    free_handles(mount);
+    kv_control_free_all(mount);
+    kv_dir_free_all(mount);
     free_mount(mount);
 }
 
