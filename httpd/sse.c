@@ -20,6 +20,19 @@ bool kv_filter_matches(const struct kv_filter *filter, const struct kv_event *ev
     return kv_event_has_prefix(event, filter->text, filter->len);
 }
 
+struct kv_position kv_position_of(const struct kv_event *event)
+{
+    struct kv_position position = {.whole = event->last};
+    position.cursor = event->last ? kv_cursor_after(event->revision)
+                                  : (struct kv_cursor){event->revision, event->index};
+    return position;
+}
+
+bool kv_cursor_is_before(const struct kv_cursor *a, const struct kv_cursor *b)
+{
+    return a->revision != b->revision ? a->revision < b->revision : a->index < b->index;
+}
+
 void kv_sse_id(struct kv_buf *out, const struct kv_position *position)
 {
     kv_buf_addf(out, "id: %" PRIu64, position->cursor.revision);
@@ -77,10 +90,7 @@ static void add_data(struct kv_buf *out, const struct kv_event *event, bool valu
 
 void kv_sse_event(struct kv_buf *out, const struct kv_event *event, bool values)
 {
-    struct kv_position position = {
-        .cursor = {.revision = event->revision, .index = event->index},
-        .whole = event->last,
-    };
+    struct kv_position position = kv_position_of(event);
     kv_sse_id(out, &position);
     kv_buf_addf(out, "event: %s\ndata: ", kv_event_type_name(event->type));
     add_data(out, event, values);

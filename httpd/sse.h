@@ -31,6 +31,12 @@ struct kv_position {
     bool whole; /* nothing of the revision comes behind it */
 };
 
+/* The position behind an event. Behind the last event of a revision and behind the
+ * revision are one place; it is always written as the latter, so that positions
+ * compare. */
+struct kv_position kv_position_of(const struct kv_event *event);
+bool kv_cursor_is_before(const struct kv_cursor *a, const struct kv_cursor *b);
+
 /* Append "id: ...\n". */
 void kv_sse_id(struct kv_buf *out, const struct kv_position *position);
 
