@@ -32,7 +32,8 @@ struct kv_event {
     int64_t time_ns; /* realtime of the commit */
 
     /* The key's state after the event. For DELETE and RMDIR its last state, with
-     * mod_revision and ctime as of the delete and (as a rule) bare: the value is gone. */
+     * mod_revision and ctime as of the delete. Bare for those, for META, and for implied
+     * renames: the event did not write a value. */
     struct kv_record *record;
 
     /* The directory that holds record->key, and for RENAME the one that held from. */

@@ -493,6 +493,20 @@ START_TEST(set_meta_changes_what_it_names_and_not_the_value)
 }
 END_TEST
 
+START_TEST(the_event_of_set_meta_does_not_carry_the_value)
+{
+    ck_assert_int_eq(put("k", "value"), 0);
+    ck_assert_int_eq(set_mode("k", 0600), 0);
+    size_t count;
+    struct kv_event **events = read_events(1, &count);
+    ck_assert_uint_eq(count, 1);
+    ck_assert(events[0]->record->bare);
+    ck_assert_uint_eq(events[0]->record->meta.size, 5);
+    free_events(events, count);
+    ck_assert_value("k", "value");
+}
+END_TEST
+
 START_TEST(set_meta_of_what_is_absent_is_enoent)
 {
     ck_assert_int_eq(set_mode("k", 0600), -ENOENT);
@@ -647,7 +661,8 @@ KV_SUITE_WITH(
     mkdir_needs_its_parent_or_the_flag, directories_have_no_expiry,
     a_delete_leaves_the_directory, deleting_what_is_absent_is_enoent_or_nothing,
     deleting_a_directory_is_eisdir, set_meta_changes_what_it_names_and_not_the_value,
-    set_meta_of_what_is_absent_is_enoent, the_root_directory_has_metadata,
+    set_meta_of_what_is_absent_is_enoent,
+    the_event_of_set_meta_does_not_carry_the_value, the_root_directory_has_metadata,
     an_expiry_can_be_set_moved_and_cleared,
     truncating_cuts_or_fills_with_zeros_and_is_a_write, truncating_knows_its_limits,
     attributes_are_set_replaced_and_removed,
