@@ -78,6 +78,7 @@ void kv_retry_found(struct kv_retry *retry, pid_t tid, struct kv_record *record)
     if (!slot)
         return;
     kv_record_unref(slot->record);
+    slot->uses = 0;
     slot->record = keep ? kv_record_ref(record) : NULL;
 }
 
@@ -94,6 +95,8 @@ bool kv_retry_match(struct kv_retry *retry, pid_t tid, uint64_t id, int64_t now_
     if (!looked_up && slot->id != id)
         return false;
     *ret = looked_up ? kv_record_ref(slot->record) : NULL;
+    if (++slot->uses == KV_RETRY_USES)
+        empty_locked(retry, slot);
     return true;
 }
 

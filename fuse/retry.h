@@ -14,8 +14,9 @@
  * The same memory lets a thread through that comes back with the same inode and no
  * new name: it holds the inode by a descriptor or as its working directory.
  *
- * A slot is forgotten when the open is answered, and after KV_RETRY_NS, which is longer
- * than any retry takes and short enough that nothing newer is missed. Any thread. */
+ * A slot is forgotten when the open is answered, when it was used as often as one call
+ * needs it, and after KV_RETRY_NS, longer than a retry takes on a busy machine. Any
+ * thread. */
 
 #include "store/record.h"
 
@@ -24,13 +25,15 @@
 #include <sys/types.h>
 
 #define KV_RETRY_SLOTS 32
-#define KV_RETRY_NS INT64_C(50000000)
+#define KV_RETRY_NS INT64_C(1000000000)
+#define KV_RETRY_USES 3               /* a permission check or two, then the open */
 #define KV_RETRY_VALUE_MAX (1u << 20) /* larger values are not kept */
 
 struct kv_retry_slot {
     pid_t tid; /* 0: free */
     uint64_t id;
     int64_t time_ns;
+    unsigned uses;
     struct kv_record *record; /* what LOOKUP found since, or NULL */
 };
 

@@ -79,6 +79,17 @@ START_TEST(retry_ends_with_time)
 }
 END_TEST
 
+START_TEST(retry_ends_when_it_was_used_as_often_as_a_call_can)
+{
+    kv_retry_stale(&retry, 10, 5, 0);
+    kv_retry_found(&retry, 10, record);
+    for (int i = 0; i < KV_RETRY_USES; i++)
+        ck_assert(match(10, 7, 1, true));
+    ck_assert(!match(10, 7, 1, true));
+    ck_assert_uint_eq(atomic_load(&retry.used), 0);
+}
+END_TEST
+
 START_TEST(large_value_is_not_kept)
 {
     static const char large[KV_RETRY_VALUE_MAX + 1];
@@ -134,7 +145,8 @@ END_TEST
 KV_SUITE_WITH("fuse_retry", setup, teardown, nobody_is_in_a_retry_at_first,
               lookup_after_estale_is_kept_for_the_open,
               thread_that_comes_back_with_the_same_inode_is_let_through,
-              retry_ends_with_the_open, retry_ends_with_time, large_value_is_not_kept,
-              more_threads_than_slots_push_the_oldest_out,
+              retry_ends_with_the_open, retry_ends_with_time,
+              retry_ends_when_it_was_used_as_often_as_a_call_can,
+              large_value_is_not_kept, more_threads_than_slots_push_the_oldest_out,
               process_of_a_thread_is_its_group,
               process_has_ended_only_when_it_was_waited_for)
