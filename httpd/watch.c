@@ -118,7 +118,7 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max)
     bool more = false;
     (void)pos;
     if (watcher->out.len == 0) {
-        if (watcher->ended || kv_drain_is_closed(&watcher->request->http->drain))
+        if (watcher->ended)
             return MHD_CONTENT_READER_END_OF_STREAM;
         more = read_feed(watcher);
         int64_t now = kv_clock_monotonic_ns();
@@ -134,7 +134,7 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max)
         return MHD_CONTENT_READER_END_WITH_ERROR;
     if (watcher->out.len > 0)
         return take_out(watcher, buf, max);
-    if (!kv_request_sleep(watcher->request, NULL))
+    if (!kv_request_sleep(watcher->request, NULL)) /* the server is stopping */
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (more)
         kv_request_wake(watcher->request); /* to the end of the queue */
