@@ -128,7 +128,12 @@ struct kv_subject {
     struct kv_meta meta;      /* the record's, or the pending one's */
     struct kv_path path;
     bool pending;
-    bool settled; /* its attributes may be cached */
+    /* Its attributes may be cached: nobody has unpublished bytes, and the notifier is
+     * done with the change. Its SETATTR carries attributes that the kernel takes over
+     * whenever it gets to it, between another call's look at their validity and its
+     * look at them, too; so until it has come back nothing is valid for longer than one
+     * use. */
+    bool settled;
 };
 void kv_subject_done(struct kv_subject *subject);
 

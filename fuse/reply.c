@@ -62,7 +62,8 @@ int kv_enter(struct kv_mount *mount, fuse_ino_t parent, const char *name,
         return err;
     dir->confirmed = true;
     *ret_settled = inode->confirmed && inode->unpublished == 0 &&
-                   inode->moved_revision <= announced;
+                   inode->moved_revision <= announced &&
+                   record->meta.mod_revision <= announced;
     return 0;
 }
 

@@ -16,6 +16,7 @@ void kv_subject_done(struct kv_subject *subject)
 struct inode_state {
     bool unsettled; /* the kernel may know it by a name that is not its own any more */
     bool unpublished;
+    uint64_t announced; /* what the notifier has repeated */
 };
 
 static int look(struct kv_mount *mount, fuse_ino_t ino, struct kv_subject *subject,
@@ -27,6 +28,7 @@ static int look(struct kv_mount *mount, fuse_ino_t ino, struct kv_subject *subje
     if (!inode)
         return -ESTALE;
     inode->confirmed = true;
+    state->announced = announced;
     state->unsettled = inode->moved_revision > announced;
     state->unpublished = inode->unpublished > 0;
     subject->pending = inode->pending;
@@ -67,7 +69,8 @@ int kv_resolve(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino, bool want
     bool found = !err && record->meta.id == ino;
     if (found && !state.unsettled) {
         take_record(ret, KV_STEAL(record));
-        ret->settled = !state.unpublished;
+        ret->settled =
+            !state.unpublished && ret->record->meta.mod_revision <= state.announced;
         return 0;
     }
     if (err && ret->pending)
