@@ -130,8 +130,14 @@ static void check_size(const char *who, off_t size, uint64_t low, uint64_t high)
     for (uint64_t sequence = low; sequence <= high; sequence++)
         if ((uint64_t)size == value_length(sequence))
             return;
-    die("%s says %lld bytes, which none of %#" PRIx64 "..%#" PRIx64 " has", who,
-        (long long)size, low, high);
+    /* Whether it stays wrong tells a stale cache from a late invalidation. */
+    struct stat st = {0};
+    usleep(200000);
+    (void)stat(file, &st);
+    die("%s says %lld bytes, which none of %#" PRIx64 "..%#" PRIx64 " has (%#" PRIx64
+        " before it has %zu); 0.2 s later it says %lld",
+        who, (long long)size, low, high, low - 1, value_length(low - 1),
+        (long long)st.st_size);
 }
 
 static void run_reader(enum reader kind)
