@@ -104,7 +104,7 @@ static void reply_attr(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     if (err)
         fuse_reply_err(req, -err);
     else
-        fuse_reply_attr(req, &st, keep && settled ? KV_FOREVER : 0);
+        fuse_reply_attr(req, &st, keep ? kv_attr_timeout(&st, settled) : 0);
 }
 
 static void getattr_later(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,

@@ -149,6 +149,15 @@ struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle);
 /* -- Answers (reply.c) -- */
 
 void kv_stat_fill(struct stat *st, const struct kv_meta *meta);
+
+/* For how long the kernel may keep these attributes: for ever, or for this one use when
+ * they are not settled or have just changed. The kernel takes new attributes over field
+ * by field, and stat(2) reads them without a lock as soon as it believes that they are
+ * valid, so where a change of kept attributes meets a GETATTR and a stat, the stat may
+ * see the old size after the change was acknowledged. What is not kept is answered from
+ * the reply itself. */
+#define KV_AT_REST_NS (100 * KV_NS_PER_MS)
+double kv_attr_timeout(const struct stat *st, bool settled);
 /* A lookup of inode in that state: attributes are cached when settled. */
 void kv_entry_fill(struct fuse_entry_param *entry, const struct kv_meta *meta,
                    bool settled);

@@ -28,15 +28,21 @@ void kv_stat_fill(struct stat *st, const struct kv_meta *meta)
     st->st_atim = st->st_mtim; /* reading changes nothing */
 }
 
+double kv_attr_timeout(const struct stat *st, bool settled)
+{
+    int64_t age_ns = kv_clock_realtime_ns() - kv_timespec_ns(st->st_ctim);
+    return settled && age_ns >= KV_AT_REST_NS ? KV_FOREVER : 0;
+}
+
 void kv_entry_fill(struct fuse_entry_param *entry, const struct kv_meta *meta,
                    bool settled)
 {
     *entry = (struct fuse_entry_param){
         .ino = meta->id,
         .entry_timeout = KV_FOREVER,
-        .attr_timeout = settled ? KV_FOREVER : 0,
     };
     kv_stat_fill(&entry->attr, meta);
+    entry->attr_timeout = kv_attr_timeout(&entry->attr, settled);
 }
 
 void kv_reply_entry(struct kv_mount *mount, fuse_req_t req,
