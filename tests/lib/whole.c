@@ -142,6 +142,9 @@ static void check_size(const char *who, off_t size, uint64_t low, uint64_t high)
 
 static void run_reader(enum reader kind)
 {
+    /* Never idle, but not in the way of the writer and the daemon. */
+    if (nice(10) < 0)
+        die("nice: %s", strerror(errno));
     struct http *http = http_new(url);
     uint64_t newest = 0;
     while (!atomic_load(&shared->stop)) {
