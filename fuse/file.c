@@ -1,5 +1,6 @@
 /* Files: CREATE, OPEN, READ, WRITE, FLUSH, FSYNC, RELEASE. What a handle does with its
  * bytes is in handle.c, when they are published in flush.c and publish.c. */
+#include "base/clock.h"
 #include "fuse/control.h"
 #include "fuse/expect.h"
 #include "fuse/publish.h"
@@ -65,32 +66,42 @@ static void reply_create(struct kv_mount *mount, fuse_req_t req,
     kv_inodes_forget(&mount->inodes, meta->id, 1);
 }
 
+/* Reply with an open handle on a record. Takes the record over. */
+static int open_created(struct kv_request *request, struct kv_record *record,
+                        bool truncated)
+{
+    struct kv_mount *mount = request->mount;
+    pid_t tid = fuse_req_ctx(request->req)->pid;
+    struct kv_meta meta = record->meta;
+    bool settled;
+    int err = kv_enter(mount, request->parent, request->name, record, &settled);
+    if (err) {
+        kv_record_unref(record);
+        return err;
+    }
+    struct kv_handle *handle =
+        kv_handle_new(meta.id, request->file.flags, tid, truncated, record);
+    err = handle ? attach(mount, handle) : -ENOMEM;
+    if (err) {
+        if (handle)
+            kv_handle_drop(mount, handle);
+        kv_inodes_forget(&mount->inodes, meta.id, 1);
+        return err;
+    }
+    reply_create(mount, request->req, &meta, handle, &request->file);
+    return 0;
+}
+
 static void created(struct kv_txn *txn, void *ctx)
 {
-    KV_CLEANUP(kv_request_freep) struct kv_request *request = ctx;
+    struct kv_request *request = ctx;
     struct kv_mount *mount = request->mount;
-    fuse_req_t req = request->req;
     int err = txn->error;
-    if (!err) {
-        struct kv_record *record = txn->ops[0].result;
-        bool settled;
-        struct kv_handle *handle =
-            kv_handle_new(record->meta.id, request->file.flags & ~O_TRUNC,
-                          fuse_req_ctx(req)->pid, false, kv_record_ref(record));
-        err = handle ? kv_enter(mount, request->parent, request->name, record, &settled)
-                     : -ENOMEM;
-        if (!err) {
-            err = attach(mount, handle);
-            if (err)
-                kv_inodes_forget(&mount->inodes, record->meta.id, 1);
-        }
-        if (!err)
-            reply_create(mount, req, &record->meta, handle, &request->file);
-        else if (handle)
-            kv_handle_drop(mount, handle);
-    }
+    if (!err)
+        err = open_created(request, kv_record_ref(txn->ops[0].result), false);
     if (err)
-        fuse_reply_err(req, -err);
+        fuse_reply_err(request->req, -err);
+    kv_request_free(request);
     kv_mount_landed(mount);
 }
 
@@ -156,8 +167,39 @@ static int create_pending(struct kv_mount *mount, struct kv_request *request,
     return 0;
 }
 
-/* A name that exists is for OPEN, which checks who may: ESTALE brings the kernel there.
- */
+/* Whether the caller may open a file as he asks, going by what the request tells of
+ * him. */
+static bool may_open(const struct kv_request *request, const struct kv_meta *meta)
+{
+    const struct fuse_ctx *caller = fuse_req_ctx(request->req);
+    int access = request->file.flags & O_ACCMODE;
+    bool writes = access != O_RDONLY || (request->file.flags & O_TRUNC);
+    uint32_t wanted = (access != O_WRONLY ? 4u : 0) | (writes ? 2u : 0);
+    unsigned shift = caller->uid == meta->uid ? 6 : caller->gid == meta->gid ? 3 : 0;
+    return caller->uid == 0 || ((meta->mode >> shift) & wanted) == wanted;
+}
+
+/* Somebody else has made the name since the kernel looked for it. It is for OPEN,
+ * before which the kernel checks who may, and ESTALE brings it there. Only if that is
+ * what brought it here, the file is opened right away: there is no third try. */
+static int create_found(struct kv_mount *mount, struct kv_request *request)
+{
+    pid_t tid = fuse_req_ctx(request->req)->pid;
+    int64_t now_ns = kv_clock_monotonic_ns();
+    const struct kv_path *path = &request->path;
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
+    if (!kv_retry_expects(&mount->retry, tid, now_ns) ||
+        kv_store_get(mount->store, path->key, path->len, &record) ||
+        !S_ISREG(record->meta.mode) || !may_open(request, &record->meta)) {
+        kv_retry_stale(&mount->retry, tid, 0, now_ns);
+        return -ESTALE;
+    }
+    int err = open_created(request, KV_STEAL(record), request->file.flags & O_TRUNC);
+    if (!err)
+        kv_request_free(request);
+    return err;
+}
+
 static int create(struct kv_mount *mount, struct kv_request *request, mode_t mode)
 {
     KV_CLEANUP(kv_record_unrefp) struct kv_record *there = NULL;
@@ -170,7 +212,7 @@ static int create(struct kv_mount *mount, struct kv_request *request, mode_t mod
     if (!exclusive) {
         err = kv_store_stat(mount->store, path->key, path->len, &there);
         if (err != -ENOENT)
-            return err ? err : -ESTALE;
+            return err ? err : create_found(mount, request);
     } else {
         KV_SCOPED_LOCK(&mount->inodes.lock);
         struct kv_inode *dir = kv_inodes_find_locked(&mount->inodes, request->parent);

@@ -1,6 +1,6 @@
 /* Extended attributes. user.* is stored with the key. Under user.kv. stands what the
  * store knows: revision, version and create_revision to read, ttl (seconds) to read and
- * write. Other namespaces are empty. */
+ * write. There are no other namespaces. */
 #include "store/xattr.h"
 
 #include "base/clock.h"
@@ -62,9 +62,11 @@ static int our_number(const struct kv_subject *subject, const char *name, uint64
 static int get(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino, const char *name,
                struct kv_buf *out)
 {
-    /* The kernel asks for security.capability at every truncation. */
+    /* Before anything else: the kernel asks for security.capability at every
+     * truncation. And not ENODATA: ls asks for each file again after that, but not
+     * after this. */
     if (kv_is_control(ino) || !begins(name, USER))
-        return begins(name, "system.") ? -EOPNOTSUPP : -ENODATA;
+        return -EOPNOTSUPP;
     KV_CLEANUP(kv_subject_done) struct kv_subject subject = {0};
     int err = kv_resolve(mount, req, ino, false, &subject);
     if (err)
