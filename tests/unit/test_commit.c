@@ -504,23 +504,24 @@ END_TEST
 
 START_TEST(what_fills_the_map_fails_alone)
 {
-    reopen_sized(1u << 20);
-    ck_assert_int_eq(put_sized("k", 100000, 'x'), 0);
+    reopen_sized(4u << 20);
+    ck_assert_int_eq(put_sized("k", 1000000, 'x'), 0);
     static int errors[3];
     struct together together = {0};
     txn_put(add_noted(&together, &errors[0]), "a", "small");
     struct kv_txn *txn = add_noted(&together, &errors[1]);
-    for (int i = 0; i < 1000; i++) { /* each logs the value, and none claims space */
-        struct kv_op *op = txn_add(txn, KV_OP_SET_META, "k");
-        op->set = KV_SET_MODE;
-        op->meta.mode = 0600;
+    for (int i = 0; i < 1000;
+         i++) { /* each logs the value and claims next to nothing */
+        struct kv_op *op = txn_add(txn, KV_OP_RENAME, i % 2 ? "j" : "k");
+        ck_assert_int_eq(kv_op_set_to(op, i % 2 ? "k" : "j", 1), 0);
     }
     txn_put(add_noted(&together, &errors[2]), "b", "small");
     submit_together(&together);
     ck_assert_int_eq(errors[0], 0);
     ck_assert_int_eq(errors[1], -ENOSPC);
     ck_assert_int_eq(errors[2], 0);
-    ck_assert_uint_eq(meta_of("k").mode, S_IFREG | 0644);
+    ck_assert_uint_eq(meta_of("k").mod_revision, 1);
+    ck_assert_int_eq(lookup("j"), -ENOENT);
     ck_assert_int_eq(set_mode("k", 0600), 0);
     check_store();
 }
