@@ -100,7 +100,8 @@ static const struct fuse_lowlevel_ops operations = {
     .create = kv_op_create,
 };
 
-static void log_libfuse(enum fuse_log_level level, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void
+log_libfuse(enum fuse_log_level level, const char *format, va_list args)
 {
     char text[512];
     int len = vsnprintf(text, sizeof(text), format, args);
