@@ -72,8 +72,8 @@ static int open_root(struct kv_replay *replay)
 {
     if (replay->root >= 0)
         return 0;
-    dev_t device;
-    uint64_t id;
+    dev_t device = 0;
+    uint64_t id = 0;
     int fd = openat(AT_FDCWD, replay->mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
@@ -91,8 +91,8 @@ static int open_root(struct kv_replay *replay)
 static int open_dir_at(struct kv_replay *replay, int at, uint64_t id, const char *path,
                        int *ret_fd)
 {
-    dev_t device;
-    uint64_t found;
+    dev_t device = 0;
+    uint64_t found = 0;
     int fd =
         openat(at, *path ? path : ".", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
