@@ -50,6 +50,10 @@ int kv_apply_remove(struct kv_batch *batch, uint32_t origin, const void *key,
                     size_t len, const struct kv_row *row, uint64_t parent_id,
                     struct kv_record **ret_record);
 
+/* The same for the key an operation names, which row is of; its parent is touched. */
+int kv_apply_remove_named(struct kv_batch *batch, uint32_t origin, struct kv_op *op,
+                          const struct kv_row *row);
+
 /* One operation each: 0, its error with nothing changed, or what broke the batch. */
 int kv_apply_put(struct kv_batch *batch, uint32_t origin, struct kv_op *op);
 int kv_apply_mkdir(struct kv_batch *batch, uint32_t origin, struct kv_op *op);

@@ -224,6 +224,22 @@ static int check_put(struct kv_batch *batch, const struct kv_op *op,
     return 0;
 }
 
+/* What the operation makes of the key. */
+static struct kv_record *build_put(struct kv_batch *batch, const struct kv_op *op,
+                                   const struct kv_found *found)
+{
+    struct kv_record *record;
+    if (!found->exists)
+        record = new_record(batch, op, op->key, op->key_len, S_IFREG);
+    else if (op->type == KV_OP_APPEND)
+        record = appended(batch, op, &found->row);
+    else
+        record = next_version(batch, op, &found->row, op->value.data, op->value.len);
+    if (record)
+        set_meta(&record->meta, op);
+    return record;
+}
+
 int kv_apply_put(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
 {
     struct kv_found found;
@@ -243,16 +259,10 @@ int kv_apply_put(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
         return err;
 
     struct kv_meta old = found.row.meta;
-    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
-    if (append)
-        record = appended(batch, op, &found.row);
-    else if (found.exists)
-        record = next_version(batch, op, &found.row, op->value.data, op->value.len);
-    else
-        record = new_record(batch, op, op->key, op->key_len, S_IFREG);
+    KV_CLEANUP(kv_record_unrefp)
+    struct kv_record *record = build_put(batch, op, &found);
     if (!record)
         return kv_apply_broke(batch, -ENOMEM);
-    set_meta(&record->meta, op);
     if (!found.exists) {
         err = kv_apply_make_parents(batch, origin, op->key, op->key_len, &parent);
         if (!err)
@@ -327,10 +337,23 @@ int kv_apply_remove(struct kv_batch *batch, uint32_t origin, const void *key,
     return err;
 }
 
+int kv_apply_remove_named(struct kv_batch *batch, uint32_t origin, struct kv_op *op,
+                          const struct kv_row *row)
+{
+    struct kv_parent parent;
+    int err = kv_apply_find_parent(batch, op->key, op->key_len, false, &parent);
+    if (err)
+        return err;
+    err = kv_apply_remove(batch, origin, op->key, op->key_len, row, parent.id,
+                          &op->result);
+    if (!err)
+        err = kv_batch_touch(batch, op->key, kv_key_parent_len(op->key, op->key_len));
+    return err;
+}
+
 int kv_apply_delete(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
 {
     struct kv_found found;
-    struct kv_parent parent;
     int err = kv_apply_find(batch, op->key, op->key_len, &found);
     if (err)
         return err;
@@ -338,14 +361,7 @@ int kv_apply_delete(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
         return op->flags & KV_OP_IF_EXISTS ? 0 : -ENOENT;
     if (S_ISDIR(found.row.meta.mode))
         return -EISDIR;
-    err = kv_apply_find_parent(batch, op->key, op->key_len, false, &parent);
-    if (err)
-        return err;
-    err = kv_apply_remove(batch, origin, op->key, op->key_len, &found.row, parent.id,
-                          &op->result);
-    if (!err)
-        err = kv_batch_touch(batch, op->key, kv_key_parent_len(op->key, op->key_len));
-    return err;
+    return kv_apply_remove_named(batch, origin, op, &found.row);
 }
 
 /* -- Set-meta -- */

@@ -144,7 +144,6 @@ int kv_apply_check_empty(struct kv_batch *batch, const void *dir, size_t len)
 int kv_apply_rmdir(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
 {
     struct kv_found found;
-    struct kv_parent parent;
     int err = kv_apply_find(batch, op->key, op->key_len, &found);
     if (err)
         return err;
@@ -153,13 +152,5 @@ int kv_apply_rmdir(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
     if (!S_ISDIR(found.row.meta.mode))
         return -ENOTDIR;
     err = kv_apply_check_empty(batch, op->key, op->key_len);
-    if (!err)
-        err = kv_apply_find_parent(batch, op->key, op->key_len, false, &parent);
-    if (err)
-        return err;
-    err = kv_apply_remove(batch, origin, op->key, op->key_len, &found.row, parent.id,
-                          &op->result);
-    if (!err)
-        err = kv_batch_touch(batch, op->key, kv_key_parent_len(op->key, op->key_len));
-    return err;
+    return err ? err : kv_apply_remove_named(batch, origin, op, &found.row);
 }
