@@ -24,6 +24,8 @@ static const struct {
     {"compacted", KV_EXIT_REFUSED, "begin without --since, and list the keys first"},
     {"is_a_directory", KV_EXIT_REFUSED, "'kv ls' shows what is in it"},
     {"not_empty", KV_EXIT_REFUSED, "'kv rm -r' removes all that is in it"},
+    {"precondition_failed", KV_EXIT_REFUSED,
+     "it exists already, or 'kv get -o json' shows another mod_revision"},
 };
 
 int kv_client_judge(struct kv_client *client, const struct kv_http_answer *answer,

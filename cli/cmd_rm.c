@@ -13,8 +13,10 @@ static int remove_one(struct kv_cli *cli, char *key)
         status = cli->access->ops->remove(cli->access, key,
                                           kv_option_given(&cli->args, KV_OPT_RECURSIVE),
                                           &written, &cli->fault);
-    if (status == KV_EXIT_NOT_FOUND && kv_option_given(&cli->args, KV_OPT_FORCE))
+    if (status == KV_EXIT_NOT_FOUND && kv_option_given(&cli->args, KV_OPT_FORCE)) {
+        kv_fault_done(&cli->fault);
         return 0;
+    }
     return status ? status : kv_cli_report(cli, key, &written);
 }
 
@@ -62,6 +64,9 @@ static int run_mv(struct kv_cli *cli)
     if (!status)
         status =
             cli->access->ops->rename(cli->access, from, to.data, &written, &cli->fault);
+    /* A directory is in the way: the other refusals have no hint. */
+    if (status == KV_EXIT_REFUSED && cli->fault.hint.len)
+        kv_fault_hint(&cli->fault, "a '/' behind the target moves into that directory");
     return status ? status : kv_cli_report(cli, to.data, &written);
 }
 

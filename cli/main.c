@@ -141,18 +141,34 @@ static int open_access(struct kv_cli *cli)
 
 /* -- Commands -- */
 
+/* What the word may have been meant for: another tool's name of a command, or a slip.
+static const char *guess(const char *word)
+{
+    static const char *const elsewhere[][2] = {
+        {"set", "put"}, {"write", "put"}, {"cat", "get"},     {"read", "get"},
+        {"del", "rm"},  {"delete", "rm"}, {"remove", "rm"},   {"rename", "mv"},
+        {"move", "mv"}, {"list", "ls"},   {"info", "status"},
+    };
+    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
+        if (strcmp(elsewhere[i][0], word) == 0)
+            return elsewhere[i][1];
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (kv_text_is_near(word, commands[i]->name))
+            return commands[i]->name;
+    return NULL;
+}
+
 static const struct kv_command *find_command(struct kv_cli *cli, const char *name)
 {
     for (size_t i = 0; i < COMMANDS; i++)
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
     kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL, "there is no command '%s'", name);
-    kv_fault_hint(&cli->fault, "'kv --help' lists them");
-    for (size_t i = 0; i < COMMANDS; i++)
-        if (kv_text_is_near(name, commands[i]->name)) {
-            kv_fault_hint(&cli->fault, "did you mean 'kv %s'?", commands[i]->name);
-            break;
-        }
+    const char *meant = guess(name);
+    if (meant)
+        kv_fault_hint(&cli->fault, "did you mean 'kv %s'?", meant);
+    else
+        kv_fault_hint(&cli->fault, "'kv --help' lists them");
     return NULL;
 }
 
@@ -167,8 +183,8 @@ static int check_operands(struct kv_cli *cli, const struct kv_command *command)
         return 0;
     kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL, "'kv %s' %s", command->name,
                  problem);
-    kv_fault_hint(&cli->fault, "kv %s [OPTION]... %s", command->name,
-                  command->operands);
+    kv_fault_hint(&cli->fault, "kv %s [OPTION]...%s%s", command->name,
+                  *command->operands ? " " : "", command->operands);
     return KV_EXIT_USAGE;
 }
 

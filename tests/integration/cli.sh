@@ -108,7 +108,7 @@ for name in "${ways[@]}"; do
     is '... and who says it' "$said" "kv: '$d/none': there is no such key"
     status_is "$name: no such directory: 1" 1 "${kvw[@]}" ls "$d/none"
     status_is "$name: rm of no such key: 1" 1 "${kvw[@]}" rm "$d/none"
-    status_is "$name: rm -f of no such key: 0" 0 "${kvw[@]}" rm -f "$d/none"
+    prints "$name: rm -f of no such key is no error" '' "${kvw[@]}" rm -f "$d/none"
     status_is "$name: mv of no such key: 1" 1 "${kvw[@]}" mv "$d/none" "$d/other"
     status_is "$name: a key that breaks a rule: 2" 2 "${kvw[@]}" put "$d//x" 1
     like '... which is named' "$said" "'$d//x': .*empty component"
@@ -117,6 +117,8 @@ for name in "${ways[@]}"; do
     like '... with a hint' "$said" "'$d/deep': the key is a directory.*hint:"
     status_is "$name: a key used as a directory: 4" 4 "${kvw[@]}" put "$d/dash/below" 1
     status_is "$name: a put onto a directory: 4" 4 "${kvw[@]}" put "$d/deep" 1
+    status_is "$name: mv onto a directory: 4" 4 "${kvw[@]}" mv "$d/dash" "$d/deep"
+    like '... with the way to move into it' "$said" "hint: a '/' behind the target"
     status_is "$name: rm of a directory: 4" 4 "${kvw[@]}" rm "$d/deep"
     like '... with the way to do it' "$said" 'kv rm -r'
     is '... which is still there' "$(get "$d/deep/er/key")" value
@@ -151,6 +153,7 @@ done
 
 ok 'put --create makes a new key' "$kv" --url "$url" put --create c 1
 status_is 'put --create refuses an old one: 4' 4 "$kv" --url "$url" put --create c 2
+like '... and says what it found' "$said" 'hint: it exists already'
 revision=$("$kv" --url "$url" get -o json c | jq .mod_revision)
 ok 'put --if-revision with the right one' "$kv" --url "$url" put --if-revision "$revision" c 3
 status_is '... and with an old one: 4' 4 "$kv" --url "$url" put --if-revision "$revision" c 4
@@ -208,11 +211,20 @@ like 'kvfsd --version' "$("$kvfsd" --version)" '^kvfsd [0-9]+\.'
 status_is 'no command: 2' 2 "$kv"
 status_is 'a misspelt command: 2' 2 "$kv" stauts
 like '... and what was meant' "$said" "did you mean 'kv status'"
+status_is 'a command of another tool: 2' 2 "$kv" set c 1
+like '... and what it is called here' "$said" "did you mean 'kv put'"
+status_is 'a word that is near to none: 2' 2 "$kv" frobnicate
+like '... and where they are listed' "$said" "'kv --help' lists them"
 status_is 'a misspelt option: 2' 2 "$kv" ls --lnog
 like '... and what was meant' "$said" "did you mean '--long'"
 status_is 'an option of another command: 2' 2 "$kv" get --ttl 5s c
 status_is 'too few operands: 2' 2 "$kv" put
 status_is 'too many operands: 2' 2 "$kv" get a b
+is '... and how it is used' "$said" "kv: 'kv get' takes fewer operands
+kv: hint: kv get [OPTION]... KEY"
+status_is 'operands where there are none: 2' 2 "$kv" status all
+is '... and how it is used' "$said" "kv: 'kv status' takes fewer operands
+kv: hint: kv status [OPTION]..."
 status_is 'a bad number: 2' 2 "$kv" watch --since yesterday
 status_is 'a bad time: 2' 2 "$kv" put --ttl soon k 1
 "$kv" --url "$url" get c >/dev/full 2>"$work/said"
