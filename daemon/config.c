@@ -70,6 +70,9 @@ static const struct kv_setting rows[] = {
      "refuse more HTTP connections at once"},
     {"max-watches", 0, KV_SETTING_NUMBER, FIELD(max_watches), "N", 1, 1000000,
      "refuse more watches over HTTP at once"},
+    {"max-http-memory", 0, KV_SETTING_SIZE, FIELD(max_http_memory), "N", 32 * MIB, TIB,
+     "hold at most N bytes of HTTP request bodies in memory, and as much of answers that "
+     "clients are slow to take; as a rule four of the largest values, at least 256M"},
     {"verbose", 'v', KV_SETTING_FLAG, FIELD(verbose), NULL, 0, 0, "log more"},
     {"version", 0, KV_SETTING_ONCE, FIELD(version), NULL, 0, 0,
      "print the version and exit"},

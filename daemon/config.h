@@ -26,6 +26,7 @@ struct kv_config {
     uint64_t cache_bytes, max_value_bytes, max_store_bytes;
     uint64_t log_max_bytes, log_max_events;
     uint64_t http_threads, mount_threads, max_connections, max_watches; /* 0: default */
+    uint64_t max_http_memory;                                           /* likewise */
     bool allow_other, insecure, verbose, help, version;
 };
 

@@ -141,6 +141,7 @@ static int start_httpd(struct daemon *daemon)
         .allowed_hosts = (const char *const *)config->allowed_hosts.items,
         .max_connections = (unsigned)config->max_connections,
         .max_watches = (unsigned)config->max_watches,
+        .max_memory_bytes = config->max_http_memory,
         .version = KV_VERSION,
         .more_metrics = daemon->mount ? mount_metrics : NULL,
         .more_status = daemon->mount ? mount_status : NULL,

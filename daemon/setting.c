@@ -194,7 +194,8 @@ void kv_setting_format(const struct kv_setting *setting, const void *field,
             kv_buf_addf(out, "%llu", (unsigned long long)*(const uint64_t *)field);
         break;
     case KV_SETTING_SIZE:
-        kv_text_add_size(out, *(const uint64_t *)field);
+        if (*(const uint64_t *)field)
+            kv_text_add_size(out, *(const uint64_t *)field);
         break;
     case KV_SETTING_SYNC:
         kv_buf_adds(out, sync_names[*(const enum kv_sync *)field]);

@@ -116,6 +116,15 @@ static void http_metrics(struct kv_buf *out, struct kv_http *http)
            atomic_load(&counters->timeouts));
     metric(out, "http_connections", "gauge", "Open connections.",
            kv_conns_count(http->conns));
+    struct kv_budget_figures answers = kv_budget_figures(&http->answers);
+    metric(out, "http_answer_bytes", "gauge", "Memory that answers under way hold.",
+           answers.used);
+    metric(out, "http_answer_max_bytes", "gauge", "Memory that they may hold.",
+           answers.max);
+    metric(out, "http_answers_refused_total", "counter",
+           "Answers that had no room there.", answers.refused);
+    metric(out, "http_body_bytes", "gauge", "Memory that request bodies hold.",
+           atomic_load(&http->body_memory));
     metric(out, "http_watches", "gauge", "Open watches.", kv_hub_watchers(http->hub));
     metric(out, "http_watch_events_total", "counter", "Events sent to watches.",
            atomic_load(&counters->events_sent));
@@ -196,8 +205,12 @@ void kv_admin_status(struct kv_request *request)
     kv_buf_addf(&json, ",\"uptime_seconds\":%" PRId64,
                 (kv_clock_monotonic_ns() - http->start_ns) / KV_NS_PER_S);
     add_store(&json, &status);
-    kv_buf_addf(&json, ",\"http\":{\"connections\":%u,\"watches\":%u}",
-                kv_conns_count(http->conns), kv_hub_watchers(http->hub));
+    struct kv_budget_figures answers = kv_budget_figures(&http->answers);
+    kv_buf_addf(&json,
+                ",\"http\":{\"connections\":%u,\"watches\":%u,\"answer_bytes\":%" PRIu64
+                ",\"max_answer_bytes\":%" PRIu64 "}",
+                kv_conns_count(http->conns), kv_hub_watchers(http->hub), answers.used,
+                answers.max);
     if (http->more_status)
         http->more_status(http->more_ctx, &json);
     kv_buf_adds(&json, "}\n");

@@ -107,8 +107,9 @@ void kv_keys_get(struct kv_request *request)
     KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
     if (!check_key(request))
         return;
-    int err =
-        kv_store_get(request->http->store, request->rest, request->rest_len, &record);
+    int (*read)(struct kv_store *, const void *, size_t, struct kv_record **) =
+        request->method == KV_HEAD ? kv_store_stat : kv_store_get;
+    int err = read(request->http->store, request->rest, request->rest_len, &record);
     if (err || kv_record_is_dir(record)) {
         reply_key_errno(request, err ? err : -EISDIR);
         return;

@@ -30,12 +30,21 @@ void kv_reply_empty(struct kv_request *request, unsigned status)
 void kv_reply_buf(struct kv_request *request, unsigned status, const char *content_type,
                   struct kv_buf *buf)
 {
-    size_t len;
+    size_t len, held = buf->cap;
+    if (held > KV_BUDGET_FREE_BYTES) {
+        if (!kv_budget_take(&request->http->answers, held)) {
+            kv_buf_done(buf);
+            kv_reply_errno(request, -ENOBUFS, NULL, 0);
+            return;
+        }
+        request->answer_taken += held;
+    }
     char *data = kv_buf_steal(buf, &len);
     if (!data) {
         kv_reply(request, 503, NULL);
         return;
     }
+    request->answer_bytes = len;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
     if (!response)
@@ -130,6 +139,9 @@ static const struct {
     {-EROFS, 503, "read_only", "the store is read-only after a disk error"},
     {-ESHUTDOWN, 503, "stopping", "the daemon is stopping"},
     {-ENOMEM, 503, "no_memory", "the daemon is out of memory"},
+    {-ENOBUFS, 503, "busy",
+     "answers that clients are slow to take hold as much memory as they may; try "
+     "again"},
     {-EAGAIN, 503, "busy",
      "the daemon holds as many request bodies as it may; try again"},
 };

@@ -133,6 +133,8 @@ void kv_request_reset(struct kv_request *request)
         MHD_destroy_response(request->response);
     kv_record_unref(request->record);
     kv_watcher_free(request->watcher);
+    if (request->answer_taken)
+        kv_budget_give(&request->http->answers, request->answer_taken);
     if (request->charged)
         atomic_fetch_sub(&request->http->body_memory, request->charged);
     kv_buf_done(&request->body);

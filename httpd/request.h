@@ -12,7 +12,9 @@
  * function that is called when the commit is done. */
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/list.h"
+#include "httpd/budget.h"
 #include "httpd/gate.h"
 #include "httpd/server.h"
 #include "httpd/uri.h"
@@ -48,7 +50,7 @@ struct kv_http {
     const char *version;
     uint64_t max_body_bytes;
     uint64_t max_body_memory; /* of all requests together */
-    int64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns;
+    int64_t header_timeout_ns, transfer_timeout_ns, idle_timeout_ns;
     void (*more_metrics)(void *ctx, struct kv_buf *out);
     void (*more_status)(void *ctx, struct kv_buf *out);
     void *more_ctx;
@@ -59,6 +61,7 @@ struct kv_http {
     struct kv_drain drain;
     struct kv_http_counters counters;
     atomic_ullong body_memory; /* bytes of bodies held now */
+    struct kv_budget answers;  /* bytes of answers held now */
 };
 
 enum kv_method {
@@ -98,6 +101,8 @@ struct kv_request {
     /* The answer, prepared. */
     unsigned status;
     struct MHD_Response *response;
+    uint64_t answer_bytes; /* of its body; 0: none, or a stream */
+    uint64_t answer_taken; /* of http->answers, until the request is reset */
     bool borrowed; /* the response belongs to record, which is held until it is sent off
                     */
     struct kv_record *record;
@@ -133,6 +138,16 @@ struct kv_conn {
 static inline struct kv_conn *kv_request_conn(struct kv_request *request)
 {
     return KV_CONTAINER_OF(request, struct kv_conn, request);
+}
+
+/* A body or an answer may take the transfer timeout, and longer by what its size takes
+ * at this rate. */
+#define KV_TRANSFER_BYTES_PER_S (64 * 1024)
+
+static inline int64_t kv_http_transfer_ns(const struct kv_http *http, uint64_t bytes)
+{
+    return http->transfer_timeout_ns +
+           (int64_t)(bytes * (uint64_t)KV_NS_PER_S / KV_TRANSFER_BYTES_PER_S);
 }
 
 /* Put the connection to sleep, to be woken by kv_request_wake: resume is then called on

@@ -13,8 +13,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* A body may take the body timeout, and longer as long as it comes at this rate. */
-#define BODY_BYTES_PER_S (64 * 1024)
 /* So much of a body that is refused is read and dropped before the answer, because a
  * client that is still sending when the connection is closed may never see the
  * answer. One that asked first (Expect: 100-continue) is answered at once. */
@@ -35,7 +33,12 @@ static enum MHD_Result send_answer(struct kv_request *request)
     atomic_fetch_add_explicit(
         &request->http->counters.responses[request->status / 100 % 6], 1,
         memory_order_relaxed);
-    kv_conn_deadline(kv_request_conn(request), 0);
+    /* The library counts idle time only, so a client that takes a byte now and then
+     * would keep its answer for ever. A stream looks after itself (watch.c). */
+    kv_conn_deadline(kv_request_conn(request),
+                     request->watcher
+                         ? 0
+                         : kv_http_transfer_ns(request->http, request->answer_bytes));
     return result;
 }
 
@@ -96,7 +99,7 @@ static enum MHD_Result begin(struct kv_request *request, const char *version,
     if (!headers->chunked && headers->content_length == 0)
         return MHD_YES;
     request->body_start_ns = kv_clock_monotonic_ns();
-    kv_conn_deadline(kv_request_conn(request), request->http->body_timeout_ns);
+    kv_conn_deadline(kv_request_conn(request), request->http->transfer_timeout_ns);
     request->discard = !found || !(request->route->flags & KV_ROUTE_BODY);
     if (!request->discard && headers->content_length > max) {
         reply_too_large(request);
@@ -124,11 +127,9 @@ static void drop_body(struct kv_request *request)
 static void extend_deadline(struct kv_request *request)
 {
     int64_t elapsed_ns = kv_clock_monotonic_ns() - request->body_start_ns;
-    int64_t earned_ns =
-        (int64_t)(request->received * (uint64_t)KV_NS_PER_S / BODY_BYTES_PER_S);
-    kv_conn_deadline(kv_request_conn(request), request->http->body_timeout_ns +
-                                                   earned_ns - elapsed_ns +
-                                                   KV_NS_PER_S);
+    kv_conn_deadline(kv_request_conn(request),
+                     kv_http_transfer_ns(request->http, request->received) -
+                         elapsed_ns + KV_NS_PER_S);
 }
 
 static enum MHD_Result take_body(struct kv_request *request, const char *data,

@@ -28,14 +28,14 @@
 #define PER_ADDRESS_DEFAULT 1024
 #define WATCHES_DEFAULT 10000
 #define HEADER_TIMEOUT_S 10
-#define BODY_TIMEOUT_S 60
+#define TRANSFER_TIMEOUT_S 60
 #define IDLE_TIMEOUT_S 120
 /* For one connection: request line, headers, and the buffer that bodies are read into
  * and answers sent from. More headers than fit are answered with 431, a longer request
  * line with 414. Half of the library's default: it clears this memory after every
  * request, and watches keep it as long as they are open. */
 #define CONNECTION_MEMORY (16 * 1024)
-#define BODY_MEMORY_MIN (UINT64_C(256) << 20)
+#define MEMORY_DEFAULT_MIN (UINT64_C(256) << 20)
 #define STOP_TIMEOUT_NS (3 * KV_NS_PER_S)
 /* Descriptors that are not connections: the store's, the mount's, threads' pipes. */
 #define OTHER_DESCRIPTORS 256
@@ -115,6 +115,15 @@ static uint64_t or_default(uint64_t value, uint64_t otherwise)
     return value ? value : otherwise;
 }
 
+/* How much memory all bodies may take, and all answers. */
+static uint64_t memory_limit(uint64_t wanted, uint64_t max_body_bytes)
+{
+    if (wanted)
+        return wanted > max_body_bytes ? wanted : max_body_bytes;
+    uint64_t several = 4 * max_body_bytes;
+    return several > MEMORY_DEFAULT_MIN ? several : MEMORY_DEFAULT_MIN;
+}
+
 static int set_up(struct kv_httpd *httpd, const struct kv_httpd_config *config)
 {
     struct kv_http *http = &httpd->http;
@@ -125,13 +134,14 @@ static int set_up(struct kv_httpd *httpd, const struct kv_httpd_config *config)
     http->allowed_hosts = config->allowed_hosts;
     http->version = config->version ? config->version : "unknown";
     http->max_body_bytes = or_default(config->max_body_bytes, status.max_value_bytes);
-    http->max_body_memory = 4 * http->max_body_bytes > BODY_MEMORY_MIN
-                                ? 4 * http->max_body_bytes
-                                : BODY_MEMORY_MIN;
+    http->max_body_memory =
+        memory_limit(config->max_memory_bytes, http->max_body_bytes);
+    http->answers.max = http->max_body_memory;
     http->header_timeout_ns =
         (int64_t)or_default(config->header_timeout_s, HEADER_TIMEOUT_S) * KV_NS_PER_S;
-    http->body_timeout_ns =
-        (int64_t)or_default(config->body_timeout_s, BODY_TIMEOUT_S) * KV_NS_PER_S;
+    http->transfer_timeout_ns =
+        (int64_t)or_default(config->transfer_timeout_s, TRANSFER_TIMEOUT_S) *
+        KV_NS_PER_S;
     httpd->idle_timeout_s =
         (unsigned)or_default(config->idle_timeout_s, IDLE_TIMEOUT_S);
     http->idle_timeout_ns = httpd->idle_timeout_s * KV_NS_PER_S;
@@ -269,7 +279,8 @@ static int init_locks(struct kv_httpd *httpd)
     (void)pthread_condattr_destroy(&attr);
     if (!err)
         err = pthread_mutex_init(&httpd->tick_lock, NULL);
-    return err ? -err : kv_drain_init(&httpd->http.drain);
+    err = err ? -err : kv_budget_init(&httpd->http.answers);
+    return err ? err : kv_drain_init(&httpd->http.drain);
 }
 
 static int start_all(struct kv_httpd *httpd, const struct kv_httpd_config *config)
@@ -346,6 +357,7 @@ void kv_httpd_stop(struct kv_httpd *httpd)
     kv_hub_free(http->hub);
     kv_conns_free(http->conns);
     kv_drain_done(&http->drain);
+    kv_budget_done(&http->answers);
     (void)pthread_cond_destroy(&httpd->tick_changed);
     (void)pthread_mutex_destroy(&httpd->tick_lock);
     for (size_t i = 0; i < LISTENERS_MAX; i++)

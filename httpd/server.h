@@ -19,8 +19,12 @@ struct kv_httpd_config {
         *allowed_hosts; /* Host values accepted besides the loopback names, the
                            listen addresses; NULL-terminated; or NULL */
     unsigned max_connections, max_connections_per_address, max_watches; /* 0: default */
-    uint64_t max_body_bytes; /* 0: the store's value limit (and a little for JSON) */
-    unsigned header_timeout_s, body_timeout_s, idle_timeout_s; /* 0: default */
+    uint64_t max_body_bytes;   /* 0: the store's value limit (and a little for JSON) */
+    uint64_t max_memory_bytes; /* of request bodies, and as much of answers; 0: four of
+                                  the largest bodies, at least 256 MiB; raised to one */
+    /* 0: default. The transfer timeout is for a body or an answer, which may take
+     * longer by what its size takes at 64 KiB/s. */
+    unsigned header_timeout_s, transfer_timeout_s, idle_timeout_s;
     const char *version;
     /* More samples for /metrics and /v1/status (the mount's); may be NULL. metrics
      * appends Prometheus text, status appends members of a JSON object, each with a

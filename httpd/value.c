@@ -4,8 +4,10 @@
  * queued again for every request: no allocation, no formatting. The response owns its
  * bytes and the record owns the response, so there is no cycle: the record may go while
  * a client is still being sent the response, which the library counts references of.
- * A large value is not copied: its response is made for one request and
- * holds a reference to the record.
+ * A large value is not copied: its response is made for one request and lends it the
+ * record, which stays in memory until the last of its readers is done. That is what the
+ * budget counts: each version once, from its first reader to its last. An answer of
+ * headers alone lends nothing.
  *
  * A ready response costs several times a small record, and the bound of the cache does
  * not count it. So not every record gets one: one read in ATTACH_EVERY makes it, so a
@@ -16,11 +18,12 @@
 #include "httpd/field.h"
 #include "httpd/reply.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define COPY_MAX (16 * 1024)
+#define COPY_MAX KV_BUDGET_FREE_BYTES
 #define ATTACH_EVERY 8
 #define ATTACH_MAX_BYTES (32 << 20)
 /* The library's response and five or six headers, three allocations each. */
@@ -29,6 +32,18 @@
 struct ready {
     struct MHD_Response *response;
     long long bytes;
+};
+
+/* What hangs on a large record instead. */
+struct readers {
+    pthread_mutex_t lock; /* the budget's is taken under it */
+    unsigned count;
+};
+
+/* One of them. */
+struct loan {
+    struct kv_budget *budget;
+    struct kv_record *record;
 };
 
 /* Not in kv_http: records, and so what hangs on them, outlive the server. */
@@ -42,9 +57,60 @@ static void free_ready(void *attachment)
     free(ready);
 }
 
-static void unref_record(void *record)
+static void free_readers(void *attachment)
 {
-    kv_record_unref(record);
+    struct readers *readers = attachment;
+    (void)pthread_mutex_destroy(&readers->lock);
+    free(readers);
+}
+
+/* The readers of a large record. NULL: no memory. */
+static struct readers *readers_of(struct kv_record *record)
+{
+    struct readers *readers = kv_record_attachment(record);
+    if (readers)
+        return readers;
+    readers = calloc(1, sizeof(*readers));
+    if (!readers)
+        return NULL;
+    if (pthread_mutex_init(&readers->lock, NULL)) {
+        free(readers);
+        return NULL;
+    }
+    struct readers *winner = kv_record_attach(record, readers, free_readers);
+    if (winner != readers)
+        free_readers(readers);
+    return winner;
+}
+
+/* One more reader: 0, -ENOBUFS when the budget has no room, -ENOMEM. */
+static int lend(struct kv_budget *budget, struct kv_record *record, struct loan **ret)
+{
+    struct readers *readers = readers_of(record);
+    struct loan *loan = readers ? malloc(sizeof(*loan)) : NULL;
+    if (!loan)
+        return -ENOMEM;
+    KV_SCOPED_LOCK(&readers->lock);
+    if (readers->count == 0 && !kv_budget_take(budget, kv_record_footprint(record))) {
+        free(loan);
+        return -ENOBUFS;
+    }
+    readers->count++;
+    *loan = (struct loan){budget, kv_record_ref(record)};
+    *ret = loan;
+    return 0;
+}
+
+static void end_loan(void *cls)
+{
+    struct loan *loan = cls;
+    struct readers *readers = kv_record_attachment(loan->record);
+    kv_lock(&readers->lock);
+    if (--readers->count == 0)
+        kv_budget_give(loan->budget, kv_record_footprint(loan->record));
+    kv_unlock(&readers->lock);
+    kv_record_unref(loan->record);
+    free(loan);
 }
 
 static bool add(struct MHD_Response *response, const char *name, const char *format,
@@ -82,35 +148,78 @@ static bool add_type(struct MHD_Response *response)
            add(response, "X-Content-Type-Options", "nosniff");
 }
 
-/* A response with a part of the value. Takes a reference to the record when it
- * needs one. NULL: no memory. */
-static struct MHD_Response *make_response(struct kv_record *record, size_t offset,
-                                          size_t len)
+static bool add_all_headers(struct MHD_Response *response,
+                            const struct kv_record *record)
+{
+    return add_headers(response, record) && add_type(response) &&
+           add(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+}
+
+/* A response from copied bytes, or with nothing. NULL: no memory. */
+static struct MHD_Response *copy_response(const char *bytes, size_t len)
 {
     static char nothing[1];
-    struct MHD_Response *response;
-    char *bytes = (char *)(uintptr_t)record->value + offset;
-    if (len == 0)
-        response = MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT);
+    return len == 0
+               ? MHD_create_response_from_buffer(0, nothing, MHD_RESPMEM_PERSISTENT)
+               : MHD_create_response_from_buffer(len, (char *)(uintptr_t)bytes,
+                                                 MHD_RESPMEM_MUST_COPY);
+}
+
+/* A response from the record itself: 0, -ENOBUFS, -ENOMEM. */
+static int lent_response(struct kv_budget *budget, struct kv_record *record,
+                         size_t offset, size_t len, struct MHD_Response **ret)
+{
+    struct loan *loan;
+    int err = lend(budget, record, &loan);
+    if (err)
+        return err;
+    *ret = MHD_create_response_from_buffer_with_free_callback_cls(
+        len, (char *)(uintptr_t)record->value + offset, end_loan, loan);
+    if (*ret)
+        return 0;
+    end_loan(loan);
+    return -ENOMEM;
+}
+
+static ssize_t never_read(void *cls, uint64_t pos, char *buf, size_t max)
+{
+    (void)cls;
+    (void)pos;
+    (void)buf;
+    (void)max;
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+/* Answer with a part of the value, or for HEAD and 304 with what its headers would be.
+ */
+static void reply_part(struct kv_request *request, unsigned status,
+                       struct kv_record *record, size_t offset, size_t len)
+{
+    struct MHD_Response *response = NULL;
+    bool headers_only = request->method == KV_HEAD || status == 304;
+    int err = 0;
+    if (headers_only)
+        response = MHD_create_response_from_callback(len, 1, never_read, NULL, NULL);
     else if (len <= COPY_MAX)
-        response = MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_COPY);
-    else {
-        response = MHD_create_response_from_buffer_with_free_callback_cls(
-            len, bytes, unref_record, kv_record_ref(record));
-        if (!response)
-            kv_record_unref(record);
+        response = copy_response((const char *)record->value + offset, len);
+    else
+        err = lent_response(&request->http->answers, record, offset, len, &response);
+    if (err) {
+        kv_reply_errno(request, err, record->key, record->key_len);
+        return;
     }
-    if (response && !(add_headers(response, record) && add_type(response))) {
+    if (response && !add_all_headers(response, record)) {
         MHD_destroy_response(response);
         response = NULL;
     }
-    return response;
+    request->answer_bytes = headers_only ? 0 : len;
+    kv_reply(request, status, response);
 }
 
-static bool may_attach(const struct kv_record *record)
+static bool may_attach(void)
 {
     static _Thread_local unsigned reads;
-    return record->meta.size <= COPY_MAX && ++reads % ATTACH_EVERY == 0 &&
+    return ++reads % ATTACH_EVERY == 0 &&
            atomic_load_explicit(&attached_bytes, memory_order_relaxed) <
                ATTACH_MAX_BYTES;
 }
@@ -122,10 +231,12 @@ static struct ready *attach(struct kv_record *record)
     if (!ready)
         return NULL;
     *ready = (struct ready){
-        .response = make_response(record, 0, (size_t)record->meta.size),
+        .response = copy_response(record->value, (size_t)record->meta.size),
         .bytes = (long long)record->meta.size + ATTACH_OVERHEAD,
     };
-    if (!ready->response) {
+    if (!ready->response || !add_all_headers(ready->response, record)) {
+        if (ready->response)
+            MHD_destroy_response(ready->response);
         free(ready);
         return NULL;
     }
@@ -139,11 +250,12 @@ static struct ready *attach(struct kv_record *record)
 void kv_value_reply(struct kv_request *request, unsigned status,
                     struct kv_record *record)
 {
-    struct ready *ready = kv_record_attachment(record);
-    if (!ready && may_attach(record))
+    bool small = record->meta.size <= COPY_MAX;
+    struct ready *ready = small ? kv_record_attachment(record) : NULL;
+    if (!ready && small && may_attach())
         ready = attach(record);
     if (!ready) {
-        kv_reply(request, status, make_response(record, 0, (size_t)record->meta.size));
+        reply_part(request, status, record, 0, (size_t)record->meta.size);
         kv_record_unref(record);
         return;
     }
@@ -158,8 +270,8 @@ void kv_value_reply_part(struct kv_request *request, struct kv_record *record,
     char range[80];
     (void)snprintf(range, sizeof(range), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
                    first, last, record->meta.size);
-    kv_reply(request, 206,
-             make_response(record, (size_t)first, (size_t)(last - first + 1)));
-    kv_reply_header(request, MHD_HTTP_HEADER_CONTENT_RANGE, range);
+    reply_part(request, 206, record, (size_t)first, (size_t)(last - first + 1));
+    if (request->status == 206)
+        kv_reply_header(request, MHD_HTTP_HEADER_CONTENT_RANGE, range);
     kv_record_unref(record);
 }

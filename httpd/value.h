@@ -6,8 +6,9 @@
 
 #include "httpd/request.h"
 
-/* Answer with the whole value; takes over the reference to the record. With status 304
- * the same headers go out, Content-Length included, and no body. */
+/* Answer with the whole value; takes over the reference to the record. With status 304,
+ * and for HEAD, the same headers go out, Content-Length included, and no body; then the
+ * record may be bare. 503 when a large value has no room in the budget (budget.h). */
 void kv_value_reply(struct kv_request *request, unsigned status,
                     struct kv_record *record);
 

@@ -20,6 +20,7 @@ is '... the ETag is the revision' "$(header etag)" "\"$(revision)\""
 is '... the same as PUT said' "$(header etag)" "$etag"
 is '... X-Kv-Version' "$(header x-kv-version)" 2
 is '... Content-Length' "$(header content-length)" 2
+is '... Accept-Ranges' "$(header accept-ranges)" bytes
 like '... Last-Modified' "$(header last-modified)" '^[A-Z][a-z]{2}, [0-9]{2} .* GMT$'
 is 'HEAD: 200' "$(http HEAD /v1/keys/k)" 200
 is '... Content-Length' "$(header content-length)" 2
@@ -41,6 +42,9 @@ is 'an empty value' "$(put empty '') $(http GET /v1/keys/empty) $(header content
 head -c 300000 /dev/urandom >"$work/random"
 is 'binary bytes' "$(put_file binary "$work/random")" 201
 ok '... come back' cmp <(get binary) "$work/random"
+is 'HEAD of many bytes' "$(http HEAD /v1/keys/binary) $(header content-length)" '200 300000'
+is 'If-None-Match on many bytes: 304' \
+    "$(http GET /v1/keys/binary -H "If-None-Match: $(header etag)") $(body)" '304 '
 is 'an upload without a length' \
     "$(http PUT /v1/keys/binary -T "$work/random" -H 'Transfer-Encoding: chunked')" 200
 ok '... comes back' cmp <(get binary) "$work/random"

@@ -1,0 +1,178 @@
+/* Answers that clients are slow to take, against the real server on a real store: what
+ * they may hold in memory, and for how long. */
+#include "base/clock.h"
+#include "httpd/server.h"
+#include "store_fixture.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define KIB 1024
+#define DEADLINE_MS 60000
+/* A socket's buffers hold less than this, so an answer that nobody reads stays. */
+#define LARGE (900 * KIB)
+
+static struct kv_httpd *server;
+static char *dir;
+static struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+static void setup(void)
+{
+    store_setup_closed();
+    store_config.cache_bytes = 64 * KIB * KIB; /* a large value fits */
+    ck_assert_int_eq(store_open(), 0);
+    dir = temp_dir_make();
+    int len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", dir);
+    ck_assert_int_lt(len, (int)sizeof(address.sun_path));
+    struct kv_httpd_config config = {
+        .socket_path = address.sun_path,
+        .max_memory_bytes = 2 * LARGE,
+        .transfer_timeout_s = 1,
+    };
+    ck_assert_int_eq(kv_httpd_start(store, &config, &server), 0);
+}
+
+static void teardown(void)
+{
+    kv_httpd_stop(server);
+    temp_dir_remove(dir);
+    store_teardown();
+}
+
+static int ask(const char *method, const char *target)
+{
+    char text[512];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(connect(fd, (const struct sockaddr *)&address, sizeof(address)),
+                     0);
+    int len = snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                       method, target);
+    ck_assert_int_eq(send(fd, text, (size_t)len, MSG_NOSIGNAL), len);
+    return fd;
+}
+
+/* The next bytes; 0 at the end. */
+static size_t receive(int fd, char *out, size_t max)
+{
+    struct pollfd in = {fd, POLLIN, 0};
+    ck_assert_int_eq(poll(&in, 1, DEADLINE_MS), 1);
+    ssize_t len = recv(fd, out, max, 0);
+    return len > 0 ? (size_t)len : 0;
+}
+
+/* The head of an answer, and no byte more: from here on the answer is under way. */
+static const char *head(int fd)
+{
+    static char text[4096];
+    size_t len = 0;
+    do {
+        ck_assert_uint_lt(len, sizeof(text) - 1);
+        ck_assert_uint_eq(receive(fd, text + len, 1), 1);
+        text[++len] = '\0';
+    } while (!strstr(text, "\r\n\r\n"));
+    return text;
+}
+
+/* An answer that its client does not go on reading. */
+static int begin_get(const char *target)
+{
+    int fd = ask("GET", target);
+    ck_assert_ptr_nonnull(strstr(head(fd), " 200 "));
+    return fd;
+}
+
+static const char *body(int fd)
+{
+    static char text[8192];
+    size_t len = 0, got;
+    (void)head(fd);
+    (void)shutdown(fd, SHUT_WR);
+    while ((got = receive(fd, text + len, sizeof(text) - 1 - len)) > 0)
+        len += got;
+    text[len] = '\0';
+    (void)close(fd);
+    return text;
+}
+
+static uint64_t answer_bytes(void)
+{
+    static const char name[] = "\"answer_bytes\":";
+    const char *at = strstr(body(ask("GET", "/v1/status")), name);
+    ck_assert_ptr_nonnull(at);
+    return strtoull(at + strlen(name), NULL, 10);
+}
+
+static void wait_until_bytes(uint64_t wanted)
+{
+    int64_t end = kv_clock_monotonic_ns() + DEADLINE_MS * KV_NS_PER_MS;
+    while (answer_bytes() != wanted)
+        ck_assert_int_lt(kv_clock_monotonic_ns(), end);
+}
+
+START_TEST(answers_of_one_version_count_once)
+{
+    ck_assert_int_eq(put_sized("k", LARGE, 'x'), 0);
+    int first = begin_get("/v1/keys/k"), second = begin_get("/v1/keys/k");
+    ck_assert_uint_ge(answer_bytes(), LARGE);
+    ck_assert_uint_lt(answer_bytes(), LARGE + 4 * KIB);
+    (void)close(first);
+    (void)close(second);
+    wait_until_bytes(0);
+}
+END_TEST
+
+START_TEST(answers_of_old_versions_are_bounded)
+{
+    ck_assert_int_eq(put_sized("k", LARGE, '1'), 0);
+    int old = begin_get("/v1/keys/k");
+    ck_assert_int_eq(put_sized("k", LARGE, '2'), 0);
+    int fd = ask("GET", "/v1/keys/k");
+    const char *answer = head(fd);
+    ck_assert_ptr_nonnull(strstr(answer, " 503 "));
+    ck_assert_ptr_nonnull(strstr(answer, "\r\nRetry-After: "));
+    ck_assert_ptr_nonnull(strstr(answer, "\r\nContent-Type: application/json\r\n"));
+    (void)close(fd);
+    ck_assert_ptr_nonnull(
+        strstr(body(ask("GET", "/v1/keys/k")), "{\"error\":{\"code\":\"busy\","));
+    ck_assert_ptr_nonnull(
+        strstr(body(ask("GET", "/v1/keys?values=1")), "\"code\":\"busy\""));
+
+    /* What needs no such memory goes on. */
+    ck_assert_int_eq(put("small", "v"), 0);
+    ck_assert_str_eq(body(ask("GET", "/v1/keys/small")), "v");
+    fd = ask("HEAD", "/v1/keys/k");
+    ck_assert_ptr_nonnull(strstr(head(fd), "\r\nContent-Length: 921600\r\n"));
+    (void)close(fd);
+
+    (void)close(old);
+    wait_until_bytes(0);
+    (void)close(begin_get("/v1/keys/k"));
+}
+END_TEST
+
+START_TEST(answer_that_is_taken_byte_by_byte_is_cut)
+{
+    ck_assert_int_eq(put_sized("k", 320 * KIB, 'x'), 0);
+    int64_t start = kv_clock_monotonic_ns();
+    int fd = begin_get("/v1/keys/k");
+    struct pollfd end = {fd, POLLRDHUP, 0};
+    char byte;
+    while (poll(&end, 1, 200) == 0) {
+        ck_assert_int_lt(kv_clock_monotonic_ns() - start, DEADLINE_MS * KV_NS_PER_MS);
+        ck_assert_uint_eq(receive(fd, &byte, 1), 1);
+    }
+    (void)close(fd);
+    /* A second, and five for the size. */
+    ck_assert_int_gt(kv_clock_monotonic_ns() - start, 5 * KV_NS_PER_S);
+    wait_until_bytes(0);
+}
+END_TEST
+
+KV_SUITE_WITH("httpd_answers", setup, teardown, answers_of_one_version_count_once,
+              answers_of_old_versions_are_bounded,
+              answer_that_is_taken_byte_by_byte_is_cut)
