@@ -141,7 +141,7 @@ static int open_access(struct kv_cli *cli)
 
 /* -- Commands -- */
 
-/* What the word may have been meant for: another tool's name of a command, or a slip.
+/* What may be meant by the word: another tool's name of a command, or a slip. */
 static const char *guess(const char *word)
 {
     static const char *const elsewhere[][2] = {
