@@ -153,7 +153,8 @@ fails '... is read-only' 'denied|not permitted|not supported|Read-only' \
 printf 'a\nb\n' >edit
 sed -i 's/a/c/' edit
 is 'sed -i' "$(get edit)" "$(lines c b)"
-ok 'vim' vim -u NONE -i NONE -n -es -c '%s/b/d/' -c 'wq' edit
+editor=$(command -v vim || command -v vim.tiny)
+ok 'vim' "$editor" -u NONE -i NONE -n -es -c '%s/b/d/' -c 'wq' edit
 is '... saves' "$(get edit)" "$(lines c d)"
 mkdir "$work/tree"
 (cd "$work/tree" && mkdir -p p/q && echo 1 >p/one && echo 2 >p/q/two && chmod 640 p/one &&
