@@ -187,7 +187,12 @@ int kv_batch_event(struct kv_batch *batch, enum kv_event_type type,
                    &batch->event_room, sizeof(struct kv_event *));
     if (err)
         return err;
-    struct kv_event *event = kv_event_new(type, record, from, from_len);
+    bool large = !record->bare &&
+                 record->meta.size > kv_event_value_max(batch->config->log_max_bytes);
+    KV_CLEANUP(kv_record_unrefp)
+    struct kv_record *told =
+        large ? kv_record_bare_copy(record) : kv_record_ref(record);
+    struct kv_event *event = told ? kv_event_new(type, told, from, from_len) : NULL;
     if (!event)
         return broke(batch, -ENOMEM);
     event->origin = origin;

@@ -92,7 +92,8 @@ int kv_batch_change(struct kv_batch *batch, enum kv_change_kind kind,
  * of it came or went. */
 int kv_batch_touch(struct kv_batch *batch, const void *dir, size_t dir_len);
 
-/* Add an event of the revision under way. The batch owns it; *ret to fill in more. */
+/* Add an event of the revision under way, without the value when that is large
+ * (event.h). The batch owns it; *ret to fill in more. */
 int kv_batch_event(struct kv_batch *batch, enum kv_event_type type,
                    struct kv_record *record, const void *from, size_t from_len,
                    uint32_t origin, uint64_t parent_id, struct kv_event **ret);

@@ -1,8 +1,9 @@
 #ifndef KV_STORE_CHANGELOG_H
 #define KV_STORE_CHANGELOG_H
 
-/* The log: every committed event with its value, by revision and index, within a bound.
- * Watchers resume from it. Threads and lifetimes as in table.h. */
+/* The log: every committed event, with its value unless that is large (event.h), by
+ * revision and index, within a bound. Watchers resume from it. Threads and lifetimes as
+ * in table.h. */
 
 #include "store/state.h"
 

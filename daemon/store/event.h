@@ -33,7 +33,8 @@ struct kv_event {
 
     /* The key's state after the event. For DELETE and RMDIR its last state, with
      * mod_revision and ctime as of the delete. Bare for those, for META, and for implied
-     * renames: the event did not write a value. */
+     * renames: the event did not write a value. Bare too when the value is large
+     * (kv_event_value_max): who wants it asks for the key. */
     struct kv_record *record;
 
     /* The directory that holds record->key, and for RENAME the one that held from. */
@@ -66,6 +67,15 @@ bool kv_event_is_about(const struct kv_event *event, const void *key, size_t len
 bool kv_event_is_in(const struct kv_event *event, const void *dir, size_t dir_len);
 /* ... or a key (either name) that starts with these bytes. */
 bool kv_event_has_prefix(const struct kv_event *event, const void *prefix, size_t len);
+
+/* A value longer than this is left out of events, so that a few large ones do not push all
+ * others out of the log, and with them the place of everyone who follows it: a 64th of
+ * the log's bound, but never so little that a symbolic link's target is left out. */
+static inline uint64_t kv_event_value_max(uint64_t log_max_bytes)
+{
+    uint64_t max = log_max_bytes / 64;
+    return max > 4096 ? max : 4096;
+}
 
 /* Bytes it keeps in memory, its record included. */
 size_t kv_event_footprint(const struct kv_event *event);

@@ -74,6 +74,18 @@ struct kv_record *kv_record_copy(const struct kv_record *record,
     });
 }
 
+struct kv_record *kv_record_bare_copy(const struct kv_record *record)
+{
+    return kv_record_new(&(struct kv_record_parts){
+        .meta = record->meta,
+        .key = record->key,
+        .key_len = record->key_len,
+        .xattrs = record->xattrs,
+        .xattrs_len = record->xattrs_len,
+        .bare = true,
+    });
+}
+
 struct kv_record *kv_record_ref(struct kv_record *record)
 {
     /* Relaxed: whoever refs has a reference already, so nothing can be freed. */

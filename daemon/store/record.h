@@ -69,6 +69,9 @@ struct kv_record *kv_record_copy(const struct kv_record *record,
                                  const struct kv_meta *meta, const void *key,
                                  size_t key_len);
 
+/* The same without the value; one reference, or NULL. */
+struct kv_record *kv_record_bare_copy(const struct kv_record *record);
+
 struct kv_record *kv_record_ref(struct kv_record *record);
 void kv_record_unref(struct kv_record *record); /* NULL is allowed */
 KV_DEFINE_CLEANUP(struct kv_record, kv_record_unref)

@@ -74,18 +74,6 @@ static struct kv_record *new_record(struct kv_batch *batch, const struct kv_op *
     return kv_record_new(&parts);
 }
 
-static struct kv_record *bare_copy(const struct kv_record *record)
-{
-    return kv_record_new(&(struct kv_record_parts){
-        .meta = record->meta,
-        .key = record->key,
-        .key_len = record->key_len,
-        .xattrs = record->xattrs,
-        .xattrs_len = record->xattrs_len,
-        .bare = true,
-    });
-}
-
 /* Put a record with its event and its change in the cache. */
 static int put_record(struct kv_batch *batch, uint32_t origin, enum kv_event_type type,
                       struct kv_record *record, const struct kv_meta *old,
@@ -95,7 +83,7 @@ static int put_record(struct kv_batch *batch, uint32_t origin, enum kv_event_typ
      * large values would push everything else out of the log. */
     KV_CLEANUP(kv_record_unrefp)
     struct kv_record *told =
-        type == KV_EVENT_META ? bare_copy(record) : kv_record_ref(record);
+        type == KV_EVENT_META ? kv_record_bare_copy(record) : kv_record_ref(record);
     if (!told)
         return kv_apply_broke(batch, -ENOMEM);
     struct kv_event *event;

@@ -350,10 +350,47 @@ START_TEST(large_values_push_many_small_events_out_of_the_log)
         txn_put(txn, key, "small");
     }
     ck_assert_int_eq(txn_commit(txn), 0);
-    for (int i = 0; i < 30; i++)
-        ck_assert_int_eq(put_sized("large", 1u << 20, (char)('a' + i % 26)), 0);
+    KV_CLEANUP(kv_buf_done) struct kv_buf value = {0};
+    ck_assert_int_eq(
+        kv_buf_resize(&value, kv_event_value_max(store_config.log_max_bytes)), 0);
+    for (int i = 0; i < 30; i++) {
+        txn = txn_make();
+        for (int k = 0; k < 32; k++)
+            ck_assert_int_eq(kv_op_set_value(txn_add(txn, KV_OP_PUT, "large"),
+                                             value.data, value.len),
+                             0);
+        ck_assert_int_eq(txn_commit(txn), 0);
+    }
     ck_assert_uint_le(status_now().log_bytes,
                       2 * store_config.log_max_bytes + (1u << 20));
+    check_store();
+}
+END_TEST
+
+START_TEST(values_too_large_for_the_log_stand_bare_in_it)
+{
+    size_t max = kv_event_value_max(store_config.log_max_bytes), count;
+    ck_assert_int_eq(put_sized("k", max, 'x'), 0);
+    ck_assert_int_eq(put_sized("k", max + 1, 'x'), 0);
+    ck_assert_int_eq(move("k", "n", 0), 0);
+    for (int i = 0; i < 70; i++) /* more than the log's bound altogether */
+        ck_assert_int_eq(put_sized("large", max + 1, (char)('a' + i % 26)), 0);
+    for (int reopened = 0; reopened < 2; reopened++) {
+        struct kv_event **events = read_events(0, &count);
+        ck_assert_uint_eq(count, 73);
+        ck_assert(!events[0]->record->bare);
+        for (size_t i = 1; i < count; i++) {
+            ck_assert(events[i]->record->bare);
+            ck_assert_uint_eq(events[i]->record->meta.size, max + 1);
+        }
+        free_events(events, count);
+        struct kv_record *record;
+        ck_assert_int_eq(kv_store_get(store, "n", 1, &record), 0);
+        ck_assert(!record->bare);
+        ck_assert_uint_eq(record->meta.size, max + 1);
+        kv_record_unref(record);
+        store_reopen();
+    }
     check_store();
 }
 END_TEST
@@ -381,18 +418,16 @@ START_TEST(history_tells_the_versions_of_a_key)
 }
 END_TEST
 
-KV_SUITE_WITH("store", store_setup, store_teardown, a_new_store_is_empty,
-              reopening_finds_everything, a_store_is_open_once,
-              a_store_of_another_process_is_busy_until_it_dies,
-              a_path_that_cannot_be_a_store_is_refused,
-              the_directory_is_made_but_not_its_parent, an_unknown_format_is_eproto,
-              every_sync_mode_keeps_what_was_written_over_a_close,
-              keys_that_break_a_rule_are_refused,
-              absence_is_remembered_until_the_key_comes,
-              a_stat_need_not_read_a_large_value,
-              a_record_outlives_its_key_and_its_store,
-              keys_and_directories_are_counted_through_everything,
-              status_knows_the_store, the_feed_since_any_revision_is_what_happened,
-              the_log_is_bounded_and_says_from_where_it_is_whole,
-              large_values_push_many_small_events_out_of_the_log,
-              history_tells_the_versions_of_a_key)
+KV_SUITE_WITH(
+    "store", store_setup, store_teardown, a_new_store_is_empty,
+    reopening_finds_everything, a_store_is_open_once,
+    a_store_of_another_process_is_busy_until_it_dies,
+    a_path_that_cannot_be_a_store_is_refused, the_directory_is_made_but_not_its_parent,
+    an_unknown_format_is_eproto, every_sync_mode_keeps_what_was_written_over_a_close,
+    keys_that_break_a_rule_are_refused, absence_is_remembered_until_the_key_comes,
+    a_stat_need_not_read_a_large_value, a_record_outlives_its_key_and_its_store,
+    keys_and_directories_are_counted_through_everything, status_knows_the_store,
+    the_feed_since_any_revision_is_what_happened,
+    the_log_is_bounded_and_says_from_where_it_is_whole,
+    large_values_push_many_small_events_out_of_the_log,
+    values_too_large_for_the_log_stand_bare_in_it, history_tells_the_versions_of_a_key)
