@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "fuse/control.h"
 #include "fuse/expect.h"
+#include "fuse/notify.h"
 #include "fuse/process.h"
 #include "fuse/publish.h"
 
@@ -20,22 +21,47 @@
 
 /* -- What a process sees of its own files -- */
 
-/* The last handle of the inode that the thread's process opened, or NULL; counted. */
-static struct kv_handle *own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t ino,
-                                    bool unpublished)
+/* The last unpublished handle of the inode that the thread's process opened, or NULL;
+ * counted. */
+static struct kv_handle *own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t ino)
 {
     struct kv_handle *own = NULL;
     KV_SCOPED_LOCK(&mount->inodes.lock);
     struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
-    if (!inode || (unpublished && inode->unpublished == 0))
+    if (!inode || inode->unpublished == 0)
         return NULL;
     KV_LIST_FOREACH(node, &inode->handles)
     {
         struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
-        if ((handle->unpublished || !unpublished) &&
-            kv_process_has(handle->process, tid))
+        if (handle->unpublished && kv_process_has(handle->process, tid))
             own = handle;
     }
+    return own ? kv_handle_ref(own) : NULL;
+}
+
+/* A handle through which the thread may ask about an inode without a key: the last that
+ * its process has opened, or another one, of which it can have inherited the
+ * descriptor. As long as the kernel has a name for the inode, it may be that which the
+ * thread asks about, and has to look up again. */
+static struct kv_handle *orphan_handle(struct kv_mount *mount, pid_t tid,
+                                       fuse_ino_t ino)
+{
+    struct kv_handle *own = NULL, *other = NULL;
+    uint64_t announced = kv_notifier_announced(mount->notifier);
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    if (!inode)
+        return NULL;
+    KV_LIST_FOREACH(node, &inode->handles)
+    {
+        struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
+        if (kv_process_has(handle->process, tid))
+            own = handle;
+        else
+            other = handle;
+    }
+    if (!own && kv_inode_nameless_locked(inode, announced))
+        own = other;
     return own ? kv_handle_ref(own) : NULL;
 }
 
@@ -48,11 +74,11 @@ static void show_own_bytes(struct kv_handle *handle, struct kv_meta *meta)
         meta->mtime_ns = handle->mtime_ns;
 }
 
-/* An open file without a name: the last that its process has of it. */
+/* An open file without a name. */
 static int orphan_meta(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
                        struct kv_meta *ret)
 {
-    struct kv_handle *handle = own_handle(mount, fuse_req_ctx(req)->pid, ino, false);
+    struct kv_handle *handle = orphan_handle(mount, fuse_req_ctx(req)->pid, ino);
     if (!handle)
         return -ESTALE;
     kv_lock(&handle->lock);
@@ -84,7 +110,7 @@ int kv_attr_get(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     if (err)
         return err;
     if (!subject.settled) {
-        struct kv_handle *own = own_handle(mount, fuse_req_ctx(req)->pid, ino, true);
+        struct kv_handle *own = own_handle(mount, fuse_req_ctx(req)->pid, ino);
         if (own) {
             show_own_bytes(own, &subject.meta);
             kv_handle_drop(mount, own);
@@ -158,7 +184,7 @@ static void resize_handle(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino
 static bool defer_mtime(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
                         int64_t mtime_ns)
 {
-    struct kv_handle *own = own_handle(mount, fuse_req_ctx(req)->pid, ino, true);
+    struct kv_handle *own = own_handle(mount, fuse_req_ctx(req)->pid, ino);
     if (!own)
         return false;
     kv_lock(&own->lock);

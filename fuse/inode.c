@@ -290,6 +290,11 @@ int kv_inodes_path(struct kv_inodes *inodes, uint64_t id, const char *name,
                  : -ESTALE;
 }
 
+bool kv_inode_nameless_locked(const struct kv_inode *inode, uint64_t announced)
+{
+    return inode->gone && inode->moved_revision <= announced;
+}
+
 void kv_inode_set_pending_locked(struct kv_inode *inode, struct kv_pending *pending)
 {
     inode->pending = pending;

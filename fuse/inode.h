@@ -35,6 +35,8 @@
 
 #include <pthread.h>
 
+#define KV_NAME_KEPT UINT64_MAX
+
 /* What is to be stored with a name that is not published yet. */
 struct kv_pending {
     struct kv_meta meta; /* mode, uid, gid, times, expiry */
@@ -57,7 +59,8 @@ struct kv_inode {
     bool confirmed;
     bool gone; /* its key was removed or replaced */
     /* Until this revision is announced the kernel may still hold the name that a change
-     * by somebody else took away; 0: nothing of the kind. */
+     * by somebody else took away; 0: nothing of the kind, KV_NAME_KEPT: nobody takes it
+     * away. */
     uint64_t moved_revision;
     unsigned publishing;  /* first publications under way */
     unsigned releasing;   /* handles whose RELEASE came, with a publication under way */
@@ -115,6 +118,10 @@ int kv_inode_path_locked(const struct kv_inode *inode, const char *name,
 /* The same by id; -ESTALE when the table does not have it. */
 int kv_inodes_path(struct kv_inodes *inodes, uint64_t id, const char *name,
                    struct kv_path *ret);
+
+/* Whether its key is gone, and the kernel has no name for it either, when everything up
+ * to that revision is announced: then only descriptors lead to it. */
+bool kv_inode_nameless_locked(const struct kv_inode *inode, uint64_t announced);
 
 /* Make the inode one that is not published yet; pending is taken over. */
 void kv_inode_set_pending_locked(struct kv_inode *inode, struct kv_pending *pending);

@@ -307,8 +307,10 @@ static void adopt_locked(struct kv_inode *inode, const struct kv_record *record)
     bool was_pending = inode->pending;
     if (was_pending)
         kv_inode_clear_pending_locked(inode);
-    if (record ? record->meta.id != inode->id : was_pending)
+    if (record ? record->meta.id != inode->id : was_pending) {
         inode->gone = true;
+        inode->moved_revision = KV_NAME_KEPT;
+    }
 }
 
 static void settle_handle_locked(struct kv_publication *publication, int err,

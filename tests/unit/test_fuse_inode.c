@@ -47,6 +47,20 @@ static void move(struct kv_inode *inode, struct kv_inode *parent, const char *ke
         kv_inode_move_locked(&inodes, inode, parent, key, strlen(key), revision), 0);
 }
 
+START_TEST(gone_inode_is_nameless_once_its_name_is_taken_from_the_kernel)
+{
+    struct kv_inode *inode = enter(inodes.root, "a", 2, 1);
+    ck_assert(!kv_inode_nameless_locked(inode, 9));
+    inode->gone = true;
+    ck_assert(kv_inode_nameless_locked(inode, 9));
+    inode->moved_revision = 10;
+    ck_assert(!kv_inode_nameless_locked(inode, 9));
+    ck_assert(kv_inode_nameless_locked(inode, 10));
+    inode->moved_revision = KV_NAME_KEPT;
+    ck_assert(!kv_inode_nameless_locked(inode, 10));
+}
+END_TEST
+
 START_TEST(path_is_found_by_walking_up)
 {
     struct kv_inode *a = enter(inodes.root, "a", 2, 1), *b = enter(a, "b", 3, 1);
@@ -216,5 +230,6 @@ KV_SUITE_WITH("fuse_inode", setup, teardown, path_is_found_by_walking_up,
               forgotten_directory_stays_while_something_is_below,
               reference_keeps_the_entry, root_cannot_be_forgotten,
               forget_makes_the_kernel_confirm_again,
-              nothing_is_in_a_directory_that_is_gone, pending_name_is_found_where_it_is,
-              table_grows_and_finds_every_inode)
+              nothing_is_in_a_directory_that_is_gone,
+              gone_inode_is_nameless_once_its_name_is_taken_from_the_kernel,
+              pending_name_is_found_where_it_is, table_grows_and_finds_every_inode)
