@@ -201,7 +201,7 @@ static int open_gone(struct kv_replay *replay, uint64_t id, int *ret_fd)
     while (!err && count > 0) {
         int fd = -1;
         err = open_step(replay, &steps[--count], at < 0 ? replay->root : at, &fd);
-        kv_close(&at);
+        kv_outside_close(&at);
         at = fd;
     }
     if (err)
