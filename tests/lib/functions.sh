@@ -415,10 +415,18 @@ events()
 recorder='' recorder_fd=''
 watcher=() # what goes before inotifywait: setpriv ...
 
-# record [OPTION...] PATH...: start inotifywait -m; returns when its watches stand.
+# all_announced: whether inotify was told of every change so far.
+all_announced()
+{
+    [ "$(curl -sS "$url/v1/status" | jq '.mount.notify_revision >= .revision')" = true ]
+}
+
+# record [OPTION...] PATH...: start inotifywait -m; returns when its watches stand. What
+# was changed before does not show.
 record()
 {
     local line fifo=$work/inotify.$RANDOM
+    wait_for all_announced || return 1
     mkfifo "$fifo" "$fifo.err" || return 1
     # One line for each event: its names joined by commas, then the path below the mount.
     "${watcher[@]}" stdbuf -oL inotifywait -m --format '%e %w%f' "$@" >"$fifo" 2>"$fifo.err" &
