@@ -16,7 +16,7 @@ struct kv_watcher {
     struct kv_filter filter; /* points into text */
     struct kv_buf text;
     bool counted; /* kv_hub_enter said yes */
-    bool values;
+    enum kv_sse_values values;
     bool ended; /* what is in out is the last */
     /* As position: its client closed its side; say something to find out whether it is
      * gone; and be looked at first next time, once. */
@@ -28,7 +28,8 @@ struct kv_watcher {
     struct kv_cursor told; /* the position of the last id sent */
     int64_t spoke_ns;      /* monotonic: when the client last heard something */
     struct kv_buf out;
-    size_t sent; /* of out */
+    size_t sent;  /* of out */
+    size_t taken; /* of http->answers, for out */
 };
 
 /* Count a watcher; false: there are as many as allowed. */

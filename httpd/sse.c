@@ -41,16 +41,10 @@ void kv_sse_id(struct kv_buf *out, const struct kv_position *position)
     kv_buf_addc(out, '\n');
 }
 
-/* Whether the event carries a value of its own. A record of one that does not may be
- * bare, or hold what was before. */
-static bool has_value(const struct kv_event *event)
+/* Only a put has a value of its own; what other records hold is from before. */
+static void add_value(struct kv_buf *out, const struct kv_record *record, bool omit)
 {
-    return event->type == KV_EVENT_PUT && !event->record->bare;
-}
-
-static void add_value(struct kv_buf *out, const struct kv_record *record)
-{
-    if (record->meta.size > KV_SSE_VALUE_MAX) {
+    if (omit || record->bare || record->meta.size > KV_SSE_VALUE_MAX) {
         kv_buf_adds(out, ",\"omitted\":true");
         return;
     }
@@ -58,7 +52,8 @@ static void add_value(struct kv_buf *out, const struct kv_record *record)
     kv_json_bytes(out, "value", record->value, record->meta.size);
 }
 
-static void add_data(struct kv_buf *out, const struct kv_event *event, bool values)
+static void add_data(struct kv_buf *out, const struct kv_event *event,
+                     enum kv_sse_values values)
 {
     const struct kv_record *record = event->record;
     kv_buf_addf(out, "{\"type\":\"%s\",", kv_event_type_name(event->type));
@@ -83,12 +78,13 @@ static void add_data(struct kv_buf *out, const struct kv_event *event, bool valu
     }
     if (!kv_record_is_dir(record))
         kv_buf_addf(out, ",\"size\":%" PRIu64, record->meta.size);
-    if (values && has_value(event))
-        add_value(out, record);
+    if (values != KV_SSE_WITHOUT_VALUES && event->type == KV_EVENT_PUT)
+        add_value(out, record, values == KV_SSE_OMIT_VALUES);
     kv_buf_addc(out, '}');
 }
 
-void kv_sse_event(struct kv_buf *out, const struct kv_event *event, bool values)
+void kv_sse_event(struct kv_buf *out, const struct kv_event *event,
+                  enum kv_sse_values values)
 {
     struct kv_position position = kv_position_of(event);
     kv_sse_id(out, &position);

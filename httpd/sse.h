@@ -7,10 +7,19 @@
 #include "base/buf.h"
 #include "store/event.h"
 #include "store/feed.h"
+#include "store/key.h"
 
 /* A value longer than this is left out of the frame, with "omitted":true; GET has it.
- */
-#define KV_SSE_VALUE_MAX (1 << 20)
+ * So a slow reader holds no more than KV_SSE_FRAME_MAX, which is what a frame can have
+ * when every byte of the value and of two names needs an escape. */
+#define KV_SSE_VALUE_MAX (64 * 1024)
+#define KV_SSE_FRAME_MAX (6 * (KV_SSE_VALUE_MAX + 2 * KV_KEY_MAX) + 1024)
+
+enum kv_sse_values {
+    KV_SSE_WITHOUT_VALUES,
+    KV_SSE_WITH_VALUES,
+    KV_SSE_OMIT_VALUES /* as if every value were too long */
+};
 
 enum kv_filter_kind { KV_FILTER_KEY, KV_FILTER_DIR, KV_FILTER_PREFIX };
 
@@ -41,6 +50,7 @@ bool kv_cursor_is_before(const struct kv_cursor *a, const struct kv_cursor *b);
 void kv_sse_id(struct kv_buf *out, const struct kv_position *position);
 
 /* Append the frame of an event: id, event, data with one line of JSON, empty line. */
-void kv_sse_event(struct kv_buf *out, const struct kv_event *event, bool values);
+void kv_sse_event(struct kv_buf *out, const struct kv_event *event,
+                  enum kv_sse_values values);
 
 #endif

@@ -5,11 +5,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "httpd/conn.h"
 #include "httpd/field.h"
 #include "httpd/hub.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -18,17 +20,21 @@
 #define READ_BATCH 16
 #define READ_ROUNDS 16
 #define READ_BYTES (64 * 1024)
+/* What a read may come to: a buffer that doubles until these bytes fit. */
+#define OUT_MAX_BYTES (512 * 1024)
+_Static_assert(READ_BYTES + KV_SSE_FRAME_MAX <= OUT_MAX_BYTES, "a read fits");
 /* A watcher keeps a buffer of this size while it waits. */
 #define KEEP_BYTES 1024
 
 /* -- Reading, on the connection's thread -- */
 
-static void say(struct kv_watcher *watcher, const struct kv_event *event)
+static void say(struct kv_watcher *watcher, const struct kv_event *event,
+                enum kv_sse_values values)
 {
     watcher->position = kv_position_of(event);
     if (!kv_filter_matches(&watcher->filter, event))
         return;
-    kv_sse_event(&watcher->out, event, watcher->values);
+    kv_sse_event(&watcher->out, event, values);
     watcher->told = watcher->position.cursor;
     atomic_fetch_add_explicit(&watcher->request->http->counters.events_sent, 1,
                               memory_order_relaxed);
@@ -47,10 +53,15 @@ static void say_error(struct kv_watcher *watcher, int err)
                     kv_strerror(err));
 }
 
-/* Read from the feed into out. True: there may be more, but others must have their
- * turn. */
-static bool read_feed(struct kv_watcher *watcher)
+/* Read from the feed into out, until that has READ_BYTES or, when room is short, the
+ * first frame, then without a value. True: there may be more, but others must have
+ * their turn. */
+static bool read_feed(struct kv_watcher *watcher, bool short_of_room)
 {
+    size_t enough = short_of_room ? 1 : READ_BYTES;
+    enum kv_sse_values values = watcher->values;
+    if (short_of_room && values == KV_SSE_WITH_VALUES)
+        values = KV_SSE_OMIT_VALUES;
     for (unsigned round = 0; round < READ_ROUNDS; round++) {
         struct kv_event *events[READ_BATCH];
         size_t count;
@@ -71,11 +82,11 @@ static bool read_feed(struct kv_watcher *watcher)
         /* Events that do not fit any more are read again: position stands before them.
          */
         for (size_t i = 0; i < count; i++) {
-            if (watcher->out.len < READ_BYTES)
-                say(watcher, events[i]);
+            if (watcher->out.len < enough)
+                say(watcher, events[i], values);
             kv_event_unref(events[i]);
         }
-        if (watcher->out.len >= READ_BYTES)
+        if (watcher->out.len >= enough)
             return true;
     }
     return true;
@@ -94,6 +105,30 @@ static void say_heartbeat(struct kv_watcher *watcher)
     kv_buf_addc(&watcher->out, '\n');
 }
 
+/* Read from the feed within the budget of all answers. Room for the most that a read
+ * can come to is taken before, and what was not needed given back. When there is none
+ * the stream goes on in small frames: a watcher's place is worth more than its values.
+ */
+static bool fill_out(struct kv_watcher *watcher)
+{
+    struct kv_budget *answers = &watcher->request->http->answers;
+    if (!kv_budget_take(answers, OUT_MAX_BYTES))
+        return read_feed(watcher, true);
+    bool more = read_feed(watcher, false);
+    if (watcher->out.cap > KV_BUDGET_FREE_BYTES)
+        watcher->taken = watcher->out.cap;
+    assert(watcher->taken <= OUT_MAX_BYTES);
+    kv_budget_give(answers, OUT_MAX_BYTES - watcher->taken);
+    return more;
+}
+
+static void empty_out(struct kv_watcher *watcher)
+{
+    kv_buf_done(&watcher->out);
+    kv_budget_give(&watcher->request->http->answers, watcher->taken);
+    watcher->taken = 0;
+}
+
 static ssize_t take_out(struct kv_watcher *watcher, char *buf, size_t max)
 {
     size_t len = watcher->out.len - watcher->sent;
@@ -105,7 +140,7 @@ static ssize_t take_out(struct kv_watcher *watcher, char *buf, size_t max)
         watcher->sent = 0;
         kv_buf_reset(&watcher->out);
         if (watcher->out.cap > KEEP_BYTES)
-            kv_buf_done(&watcher->out);
+            empty_out(watcher);
     }
     return (ssize_t)len;
 }
@@ -120,7 +155,7 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max)
     if (watcher->out.len == 0) {
         if (watcher->ended)
             return MHD_CONTENT_READER_END_OF_STREAM;
-        more = read_feed(watcher);
+        more = fill_out(watcher);
         int64_t now = kv_clock_monotonic_ns();
         bool quiet = watcher->out.len == 0 && !more;
         if (quiet &&
@@ -129,6 +164,13 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max)
         watcher->probe = false;
         if (watcher->out.len > 0)
             watcher->spoke_ns = now;
+        /* Who does not take what is there is cut, and resumes from its last id; who has
+         * taken everything may wait as long as it likes. */
+        kv_conn_deadline(
+            kv_request_conn(watcher->request),
+            watcher->out.len > 0
+                ? kv_http_transfer_ns(watcher->request->http, watcher->out.len)
+                : 0);
     }
     if (watcher->out.failed)
         return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -211,7 +253,8 @@ static bool parse_since(struct kv_request *request, struct kv_position *ret)
 
 static struct kv_watcher *new_watcher(struct kv_request *request,
                                       const struct kv_filter *filter,
-                                      const struct kv_position *position, bool values)
+                                      const struct kv_position *position,
+                                      enum kv_sse_values values)
 {
     struct kv_watcher *watcher = calloc(1, sizeof(*watcher));
     if (!watcher)
@@ -243,7 +286,7 @@ void kv_watcher_free(struct kv_watcher *watcher)
     if (watcher->counted)
         kv_hub_leave(watcher->hub);
     kv_buf_done(&watcher->text);
-    kv_buf_done(&watcher->out);
+    empty_out(watcher);
     free(watcher);
 }
 
@@ -260,7 +303,8 @@ void kv_watch_get(struct kv_request *request)
         return;
     }
     struct kv_hub *hub = request->http->hub;
-    request->watcher = new_watcher(request, &filter, &position, values);
+    request->watcher = new_watcher(request, &filter, &position,
+                                   values ? KV_SSE_WITH_VALUES : KV_SSE_WITHOUT_VALUES);
     if (!request->watcher) {
         kv_reply_errno(request, -ENOMEM, NULL, 0);
         return;

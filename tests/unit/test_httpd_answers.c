@@ -78,6 +78,22 @@ static const char *head(int fd)
     return text;
 }
 
+/* The stream up to and with the end of the next frame that holds this text. */
+static const char *frame(int fd, const char *wanted)
+{
+    static char text[4096];
+    for (;;) {
+        size_t len = 0;
+        do {
+            ck_assert_uint_lt(len, sizeof(text) - 1);
+            ck_assert_uint_eq(receive(fd, text + len, 1), 1);
+            text[++len] = '\0';
+        } while (!strstr(text, "\n\n"));
+        if (strstr(text, wanted))
+            return text;
+    }
+}
+
 /* An answer that its client does not go on reading. */
 static int begin_get(const char *target)
 {
@@ -105,6 +121,18 @@ static uint64_t answer_bytes(void)
     const char *at = strstr(body(ask("GET", "/v1/status")), name);
     ck_assert_ptr_nonnull(at);
     return strtoull(at + strlen(name), NULL, 10);
+}
+
+static bool has_ended(int fd)
+{
+    struct pollfd end = {fd, POLLRDHUP, 0};
+    return poll(&end, 1, 0) == 1;
+}
+
+static void wait_until_ended(int fd)
+{
+    struct pollfd end = {fd, POLLRDHUP, 0};
+    ck_assert_int_eq(poll(&end, 1, DEADLINE_MS), 1);
 }
 
 static void wait_until_bytes(uint64_t wanted)
@@ -173,6 +201,41 @@ START_TEST(answer_that_is_taken_byte_by_byte_is_cut)
 }
 END_TEST
 
+START_TEST(watch_that_does_not_read_is_cut_and_one_that_waits_is_not)
+{
+    int waits = begin_get("/v1/watch?key=k"), sleeps = begin_get("/v1/watch?dir=d");
+    for (int i = 0; i < 20; i++)
+        ck_assert_int_eq(put_sized("d/k", 64 * KIB, 'x'), 0);
+    wait_until_ended(sleeps);
+    (void)close(sleeps);
+    wait_until_bytes(0);
+    ck_assert(!has_ended(waits));
+    ck_assert_int_eq(put("k", "v"), 0);
+    ck_assert_ptr_nonnull(strstr(frame(waits, "event: put"), "\"value\":\"v\""));
+    (void)close(waits);
+}
+END_TEST
+
+START_TEST(watch_goes_on_without_values_when_answers_have_no_room)
+{
+    int watch = begin_get("/v1/watch?key=k");
+    ck_assert_int_eq(put_sized("a", LARGE, 'x'), 0);
+    ck_assert_int_eq(put_sized("b", 2 * LARGE / 3, 'x'), 0);
+    int first = begin_get("/v1/keys/a"), second = begin_get("/v1/keys/b");
+    ck_assert_int_eq(put("k", "v"), 0);
+    ck_assert_ptr_nonnull(
+        strstr(frame(watch, "event: put"), "\"size\":1,\"omitted\":true}"));
+    (void)close(first);
+    (void)close(second);
+    wait_until_bytes(0);
+    ck_assert_int_eq(put("k", "w"), 0);
+    ck_assert_ptr_nonnull(strstr(frame(watch, "event: put"), "\"value\":\"w\""));
+    (void)close(watch);
+}
+END_TEST
+
 KV_SUITE_WITH("httpd_answers", setup, teardown, answers_of_one_version_count_once,
               answers_of_old_versions_are_bounded,
-              answer_that_is_taken_byte_by_byte_is_cut)
+              answer_that_is_taken_byte_by_byte_is_cut,
+              watch_that_does_not_read_is_cut_and_one_that_waits_is_not,
+              watch_goes_on_without_values_when_answers_have_no_room)
