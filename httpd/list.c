@@ -1,4 +1,8 @@
-/* GET /v1/keys: listings, sorted by byte order, in pages, each one snapshot. */
+/* GET /v1/keys: listings, sorted by byte order, in pages, each one snapshot.
+ *
+ * A page is bounded three times: in rows, which the client may choose; in bytes of
+ * values read from the store; and in bytes of JSON, because escapes make up to six
+ * bytes of one. */
 #include "base/json.h"
 #include "httpd/field.h"
 #include "httpd/reply.h"
@@ -10,8 +14,10 @@
 
 #define LIMIT_DEFAULT 1000
 #define LIMIT_MAX 10000
-/* Values in one page; past it the page ends and `more` says so. */
+/* Of JSON in one page, and of values; past it the page ends and `more` says so. */
 #define PAGE_BYTES (16 << 20)
+/* A value longer than this is left out, with "omitted":true; GET has it. */
+#define VALUE_MAX (1 << 20)
 
 static void set_bytes(struct kv_request *request, const char *name, const void **ret,
                       size_t *ret_len)
@@ -81,7 +87,7 @@ static bool narrow_to_prefix(struct kv_list_query *query)
     return true;
 }
 
-static void add_key(struct kv_buf *json, const struct kv_record *record)
+static void add_key(struct kv_buf *json, const struct kv_record *record, bool values)
 {
     const struct kv_meta *meta = &record->meta;
     kv_buf_addc(json, '{');
@@ -101,46 +107,51 @@ static void add_key(struct kv_buf *json, const struct kv_record *record)
     if (!record->bare) {
         kv_buf_addc(json, ',');
         kv_json_bytes(json, "value", record->value, meta->size);
+    } else if (values) {
+        kv_buf_adds(json, ",\"omitted\":true");
     }
     kv_buf_addc(json, '}');
 }
 
-/* Directory names that are not UTF-8 are lossy here; each also stands in its keys. */
-static void add_directories(struct kv_buf *json, const struct kv_list *list)
+/* Keys and directories apart, as many of both as fit a page; how many. Directory names
+ * that are not UTF-8 are lossy; each also stands in its keys. */
+static size_t add_rows(struct kv_buf *keys, struct kv_buf *directories,
+                       const struct kv_list *list, bool values)
 {
-    const char *comma = "";
-    kv_buf_adds(json, "],\"directories\":[");
-    for (size_t i = 0; i < list->count; i++) {
+    const size_t keys_start = keys->len;
+    size_t i;
+    for (i = 0; i < list->count && keys->len + directories->len < PAGE_BYTES; i++) {
         const struct kv_record *record = list->records[i];
-        if (!kv_record_is_dir(record))
-            continue;
-        kv_buf_adds(json, comma);
-        kv_json_string(json, record->key, record->key_len);
-        comma = ",";
+        struct kv_buf *out = kv_record_is_dir(record) ? directories : keys;
+        if (out->len > (out == keys ? keys_start : 0))
+            kv_buf_addc(out, ',');
+        if (out == directories)
+            kv_json_string(out, record->key, record->key_len);
+        else
+            add_key(out, record, values);
     }
+    return i;
 }
 
 static void reply_list(struct kv_request *request, const struct kv_list *list,
-                       bool directories)
+                       const struct kv_list_query *query)
 {
-    KV_CLEANUP(kv_buf_done) struct kv_buf json = {0};
-    const char *comma = "";
+    KV_CLEANUP(kv_buf_done) struct kv_buf json = {0}, directories = {0};
     kv_buf_addf(&json, "{\"revision\":%" PRIu64 ",\"keys\":[", list->revision);
-    for (size_t i = 0; i < list->count; i++) {
-        if (kv_record_is_dir(list->records[i]))
-            continue;
-        kv_buf_adds(&json, comma);
-        add_key(&json, list->records[i]);
-        comma = ",";
+    size_t count = add_rows(&json, &directories, list, query->values);
+    bool more = list->more || count < list->count;
+    if (query->directories) {
+        kv_buf_adds(&json, "],\"directories\":[");
+        kv_buf_add(&json, directories.data, directories.len);
     }
-    if (directories)
-        add_directories(&json, list);
-    kv_buf_addf(&json, "],\"more\":%s", list->more ? "true" : "false");
-    if (list->more && list->count > 0) {
-        const struct kv_record *last = list->records[list->count - 1];
+    kv_buf_addf(&json, "],\"more\":%s", more ? "true" : "false");
+    if (more && count > 0) {
+        const struct kv_record *last = list->records[count - 1];
         kv_buf_addc(&json, ',');
         kv_json_bytes(&json, "next", last->key, last->key_len);
     }
+    if (directories.failed)
+        json.failed = true;
     kv_buf_adds(&json, "}\n");
     kv_reply_buf(request, 200, "application/json", &json);
     kv_reply_header_u64(request, "X-Kv-Revision", list->revision);
@@ -148,7 +159,7 @@ static void reply_list(struct kv_request *request, const struct kv_list *list,
 
 void kv_list_get(struct kv_request *request)
 {
-    struct kv_list_query query = {.max_bytes = PAGE_BYTES};
+    struct kv_list_query query = {.max_bytes = PAGE_BYTES, .value_max = VALUE_MAX};
     struct kv_list list = {0};
     if (!parse_dir(request, &query) || !parse_limit(request, &query) ||
         !parse_flags(request, &query))
@@ -164,6 +175,6 @@ void kv_list_get(struct kv_request *request)
     if (err)
         kv_reply_errno(request, err, query.dir, query.dir_len);
     else
-        reply_list(request, &list, query.directories);
+        reply_list(request, &list, &query);
     kv_list_done(&list);
 }

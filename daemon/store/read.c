@@ -119,6 +119,11 @@ static size_t deeper_than_child(const struct kv_list_query *query, struct kv_sli
     return slash ? (size_t)(slash - text) : 0;
 }
 
+static bool wants_value(const struct kv_list_query *query, const struct kv_row *row)
+{
+    return query->values && (!query->value_max || row->meta.size <= query->value_max);
+}
+
 static int add(struct lister *lister, const struct kv_row *row, struct kv_slice key)
 {
     struct kv_list *list = lister->list;
@@ -131,12 +136,12 @@ static int add(struct lister *lister, const struct kv_row *row, struct kv_slice 
         list->records = records;
         lister->room = room;
     }
-    struct kv_record *record =
-        kv_row_record(row, key.data, key.len, !lister->query->values);
+    bool bare = !wants_value(lister->query, row);
+    struct kv_record *record = kv_row_record(row, key.data, key.len, bare);
     if (!record)
         return -ENOMEM;
     list->records[list->count++] = record;
-    lister->bytes += lister->query->values ? row->meta.size : 0;
+    lister->bytes += bare ? 0 : row->meta.size;
     return 0;
 }
 
@@ -153,7 +158,8 @@ static int consider(struct lister *lister, struct kv_slice key, struct kv_slice 
     if (row.meta.expiry_ns && row.meta.expiry_ns <= lister->now_ns)
         return 0;
     bool full = query->limit && lister->list->count == query->limit;
-    bool heavy = query->values && query->max_bytes && lister->list->count > 0 &&
+    bool heavy = wants_value(query, &row) && query->max_bytes &&
+                 lister->list->count > 0 &&
                  lister->bytes + row.meta.size > query->max_bytes;
     if (full || heavy) {
         lister->list->more = true;

@@ -95,6 +95,7 @@ struct kv_list_query {
     bool recursive;    /* false: direct children only */
     bool directories;  /* list directories too */
     bool values;       /* false: bare records */
+    size_t value_max;  /* larger values: bare records all the same; 0: no bound */
 };
 
 struct kv_list {

@@ -177,6 +177,24 @@ is '... in as many pages as it takes' "$pages" 3
 is 'with a delimiter, too' \
     "$(list 'dir=l&delimiter=/&limit=2' | jq -c '[.keys[].key, .directories[], .more]')" \
     '["l/a.x","l/a",true]'
+# A page is bounded in bytes of JSON, of which escapes make six of one.
+head -c 1000000 /dev/zero >"$work/zeros"
+for i in 1 2 3 4; do put_file "heavy/$i" "$work/zeros" >/dev/null; done
+head -c 1100000 /dev/zero | put_file heavy/5 - >/dev/null
+list 'dir=heavy&values=1' >"$work/page"
+ok 'a page of values is bounded as JSON' test "$(stat -c %s "$work/page")" -lt $((23 << 20))
+is '... and tells where the next begins' \
+    "$(jq -c '[[.keys[].key], .more, .next]' "$work/page")" \
+    '[["heavy/1","heavy/2","heavy/3"],true,"heavy/3"]'
+is '... which has the rest, but no value over 1 MiB' \
+    "$(list 'dir=heavy&values=1&after=heavy/3' |
+        jq -c '[(.keys[] | [.key, .size, .omitted, has("value")]), .more]')" \
+    '[["heavy/4",1000000,null,true],["heavy/5",1100000,true,false],false]'
+is 'without values nothing is omitted' \
+    "$(list 'dir=heavy' | jq '[.keys[] | has("omitted")] | any')" false
+is 'a key that no key can have as page mark or prefix: the answer is empty' \
+    "$(list "after=$(printf '%0600d' 0)&prefix=zz" | jq -c .keys) $(
+        list "prefix=$(printf '%01000d' 0)" | jq -c .keys)" '[] []'
 is 'an absent directory: 404' "$(http GET '/v1/keys?dir=none')" 404
 is 'a key as directory: 409' "$(http GET '/v1/keys?dir=lz') $(error_code)" '409 not_a_directory'
 for query in limit=0 limit=x limit=99999999 delimiter=: values=perhaps nonsense=1 dir=a//b; do
