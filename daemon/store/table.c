@@ -11,6 +11,7 @@
 #include "store/resident.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,6 +51,7 @@ struct kv_table {
      */
     MDB_env *survivor;
     char *path;
+    int witness; /* the file once more; was_disk_full */
     uint64_t max_bytes;
     struct kv_resident resident;
     pthread_mutex_t pool_lock;
@@ -150,13 +152,16 @@ static int open_env(struct kv_table *table, const char *path, enum kv_sync sync)
     return errno_of(rc);
 }
 
-static int watch_residence(struct kv_table *table)
+static int open_file(struct kv_table *table)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf file = {0};
     kv_buf_addf(&file, "%s/data.mdb", table->path);
     kv_buf_addc(&file, '\0');
     if (kv_buf_error(&file))
         return -ENOMEM;
+    table->witness = open(file.data, O_RDONLY | O_CLOEXEC);
+    if (table->witness < 0)
+        return -errno;
     return kv_resident_init(&table->resident, file.data, RESIDENT_BYTES);
 }
 
@@ -168,7 +173,7 @@ int kv_table_open(const char *path, uint64_t max_bytes, enum kv_sync sync,
         return -ENOMEM;
     pthread_mutex_init(&table->pool_lock, NULL);
     table->max_bytes = max_bytes;
-    table->resident.statm = -1;
+    table->resident.statm = table->witness = -1;
     table->path = strdup(path);
     if (!table->path)
         return -ENOMEM;
@@ -176,7 +181,7 @@ int kv_table_open(const char *path, uint64_t max_bytes, enum kv_sync sync,
     if (!err)
         err = open_tables(table->env, true, table->dbi);
     if (!err)
-        err = watch_residence(table);
+        err = open_file(table);
     if (err)
         return err;
     *ret = KV_STEAL(table);
@@ -198,6 +203,7 @@ void kv_table_close(struct kv_table *table)
     if (table->env)
         mdb_env_close(table->env);
     kv_resident_done(&table->resident);
+    kv_close(&table->witness);
     free(table->path);
     pthread_mutex_destroy(&table->pool_lock);
     free(table);
@@ -344,13 +350,15 @@ static int disk_limit(MDB_env *env, uint64_t *ret)
 }
 
 /* A disk that becomes full in the middle of a write makes it a short one, which LMDB
- * reports as EIO. Nothing of the commit has taken effect then. */
-static bool was_disk_full(MDB_env *env, int rc)
+ * reports as EIO, and nothing of the commit has taken effect. A sync that failed is
+ * EIO, too, and not to be forgiven: the kernel tells of it once more, to a descriptor
+ * that has not heard yet. */
+static bool was_disk_full(const struct kv_table *table, int rc)
 {
-    int fd;
     struct statvfs disk;
-    return rc == EIO && mdb_env_get_fd(env, &fd) == 0 && fstatvfs(fd, &disk) == 0 &&
-           disk.f_bavail * disk.f_frsize < DISK_RESERVE_BYTES / 2;
+    return rc == EIO && fstatvfs(table->witness, &disk) == 0 &&
+           disk.f_bavail * disk.f_frsize < DISK_RESERVE_BYTES / 2 &&
+           fdatasync(table->witness) == 0;
 }
 
 int kv_view_commit(struct kv_view *view)
@@ -359,7 +367,7 @@ int kv_view_commit(struct kv_view *view)
     int rc = mdb_txn_commit(view->txn);
     kv_resident_touch(&table->resident, view->looks);
     free(view);
-    return was_disk_full(table->env, rc) ? -ENOSPC : errno_of(rc);
+    return was_disk_full(table, rc) ? -ENOSPC : errno_of(rc);
 }
 
 uint64_t kv_view_number(struct kv_view *view)

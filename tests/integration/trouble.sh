@@ -150,5 +150,20 @@ rm "$work/small/ballast"
 is 'when they make room, PUT works' "$(put_file fill/again "$work/value")" 201
 is '... and nothing is latched' "$(http GET /healthz)" 200
 stop_daemon
+rm -rf "$data" "$work/small/ballast"
+
+# A sync that fails is not taken for a full disk, although the disk is full.
+launcher=("${failing_disk[@]}")
+need_daemon
+put safe 1 >/dev/null
+put gone 1 >/dev/null
+fallocate -l "$(($(stat -f -c '%a * %S' "$work/small") - 500000))" "$work/small/ballast"
+echo 'sync EIO' >"$fault"
+like 'a failed sync on a full disk: DELETE fails' "$(delete gone)" '^50[03]$'
+is '... the store is latched' "$(http GET /healthz)" 503
+rm "$fault" "$work/small/ballast"
+is '... and stays so' "$(delete gone)" 503
+stop_daemon
+launcher=()
 umount "$work/small"
 finish
