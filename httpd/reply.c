@@ -131,6 +131,7 @@ static const struct {
     {-ENOTDIR, 409, "not_a_directory", "a part of the path is a key, not a directory"},
     {-ENOTEMPTY, 409, "not_empty", "the directory holds keys"},
     {-EEXIST, 409, "exists", "the key exists"},
+    {-ELOOP, 409, "is_a_symlink", "the key is a symbolic link"},
     {-ECANCELED, 412, "precondition_failed",
      "the key is not in the state the request asks for"},
     {-EFBIG, 413, "too_large", "the value is larger than the store allows"},

@@ -137,6 +137,7 @@ static bool add_headers(struct MHD_Response *response, const struct kv_record *r
            add(response, MHD_HTTP_HEADER_LAST_MODIFIED, "%s", date) &&
            add(response, "X-Kv-Version", "%" PRIu64, meta->version) &&
            add(response, "X-Kv-Revision", "%" PRIu64, meta->mod_revision) &&
+           (!kv_record_is_link(record) || add(response, "X-Kv-Type", "symlink")) &&
            (meta->expiry_ns == 0 || add(response, "X-Kv-Expires", "%s", expires));
 }
 

@@ -189,17 +189,25 @@ static struct kv_record *appended(struct kv_batch *batch, const struct kv_op *op
     return next_version(batch, op, row, both.data, both.len);
 }
 
-/* The types that a put may give a key: a file or a symbolic link. */
-static bool may_be_type(const struct kv_op *op)
+/* What a put makes: a file, unless its mode says that it is a symbolic link. */
+static uint32_t type_of(const struct kv_op *op)
 {
     uint32_t type = op->set & KV_SET_MODE ? op->meta.mode & S_IFMT : 0;
-    return op->type != KV_OP_PUT || type == 0 || type == S_IFREG || type == S_IFLNK;
+    return op->type == KV_OP_PUT && type ? type : S_IFREG;
+}
+
+/* A put over a key of the other type, say a value over a symbolic link, replaces the
+ * key as a rename over it would: an id never changes its type, because a kernel that
+ * knows it as an inode would not have it. */
+static bool replaces(const struct kv_op *op, const struct kv_found *found)
+{
+    return found->exists && (found->row.meta.mode & S_IFMT) != type_of(op);
 }
 
 static int check_put(struct kv_batch *batch, const struct kv_op *op,
                      const struct kv_found *found, uint64_t size)
 {
-    if (!may_be_type(op))
+    if (type_of(op) != S_IFREG && type_of(op) != S_IFLNK)
         return -EINVAL;
     if (found->exists && S_ISDIR(found->row.meta.mode))
         return -EISDIR;
@@ -207,6 +215,8 @@ static int check_put(struct kv_batch *batch, const struct kv_op *op,
         return -EEXIST;
     if (!found->exists && (op->flags & KV_OP_MUST_EXIST))
         return -ENOENT;
+    if (op->type == KV_OP_APPEND && replaces(op, found))
+        return -ELOOP;
     if (size > batch->config->max_value_bytes)
         return -EFBIG;
     return 0;
@@ -228,6 +238,19 @@ static struct kv_record *build_put(struct kv_batch *batch, const struct kv_op *o
     return record;
 }
 
+/* Make room for what replaces a key of another type. */
+static int remove_replaced(struct kv_batch *batch, uint32_t origin,
+                           const struct kv_op *op, const struct kv_parent *parent,
+                           struct kv_found *found)
+{
+    int err = kv_batch_claim(batch, op->key_len);
+    if (err)
+        return err;
+    found->exists = false;
+    return kv_apply_remove(batch, origin, op->key, op->key_len, &found->row, parent->id,
+                           NULL);
+}
+
 int kv_apply_put(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
 {
     struct kv_found found;
@@ -243,6 +266,8 @@ int kv_apply_put(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
                                    op->flags & KV_OP_PARENTS, &parent);
     if (!err)
         err = kv_batch_claim(batch, size + op->key_len);
+    if (!err && replaces(op, &found))
+        err = remove_replaced(batch, origin, op, &parent, &found);
     if (err)
         return err;
 

@@ -16,6 +16,7 @@
  *                                      have neither a value nor an expiry)
  *   -ENOTDIR a parent is not one       -ENOTEMPTY the directory holds keys
  *   -EEXIST KV_OP_EXCL and it exists   -ECANCELED a compare failed, no else branch
+ *   -ELOOP append to a symbolic link
  *   -EFBIG value over max_value_bytes  -ENOSPC disk or max_store_bytes full
  *   -EROFS read-only after an I/O error, until the store is opened anew
  *   -ENAMETOOLONG, -EINVAL key rules, rename into itself, a put of what is neither a

@@ -34,8 +34,10 @@ enum kv_origin {
 };
 
 enum kv_op_type {
-    KV_OP_PUT = 1,     /* the whole value of a key */
-    KV_OP_APPEND,      /* bytes behind the value; makes the key when absent */
+    KV_OP_PUT = 1,     /* the whole value of a key; over one of the other type (file,
+                          symbolic link) a delete and a new key in one revision */
+    KV_OP_APPEND,      /* bytes behind the value; makes the key when absent; to a
+                          symbolic link: -ELOOP */
     KV_OP_DELETE,      /* a key (a directory: -EISDIR) */
     KV_OP_DELETE_TREE, /* a directory and all below it, or one key */
     KV_OP_RENAME,      /* a key or directory, over what is there (rename(2)) */
@@ -58,7 +60,8 @@ enum kv_op_flags {
 /* Which metadata an operation sets: SET_META, and PUT, APPEND, MKDIR on what they write.
  * What is not named stays; for a new key the store's defaults apply. */
 enum kv_meta_mask {
-    KV_SET_MODE = 1 << 0, /* permission bits; for PUT with S_IFMT bits also the type */
+    KV_SET_MODE = 1 << 0, /* permission bits; for PUT with S_IFMT bits also the type, which
+                             otherwise is a file's */
     KV_SET_UID = 1 << 1,
     KV_SET_GID = 1 << 2,
     KV_SET_MTIME = 1 << 3,

@@ -132,6 +132,18 @@ is 'rename of a directory' "$(rename_key moved/to moved2) $(get moved2/there)" '
 is 'rename into itself' "$(rename_key moved2 moved2/x)" 400
 is 'an unknown op' "$(http POST '/v1/keys/c?op=turn' -d '')" 400
 
+# A symbolic link is a key of its own; over HTTP nobody follows it.
+put target t >/dev/null
+ln -s target "$mnt/link"
+is 'GET of a symbolic link tells where it points' "$(http GET /v1/keys/link) $(body)" '200 target'
+is '... and that it is one' "$(header x-kv-type) $(key_header target x-kv-type)" 'symlink '
+is 'append to a symbolic link: 409' \
+    "$(http POST '/v1/keys/link?op=append' -d x) $(error_code)" '409 is_a_symlink'
+is 'PUT replaces a symbolic link' "$(put link v) $(get link)" '201 v'
+is '... by a file, in the mount too' "$(stat -c %F "$mnt/link") $(cat "$mnt/link")" \
+    'regular file v'
+is '... and leaves alone what it pointed at' "$(get target) $(cat "$mnt/target")" 't t'
+
 put d/x 1 >/dev/null
 is 'GET of a directory: 409' "$(http GET /v1/keys/d) $(error_code)" '409 is_a_directory'
 is 'PUT onto a directory: 409' "$(put d v) $(error_code)" '409 is_a_directory'

@@ -151,9 +151,16 @@ static struct model_entry *make_entry(struct model *model, const struct kv_op *o
     return entry;
 }
 
+static uint32_t type_of(const struct kv_op *op)
+{
+    uint32_t type = op->set & KV_SET_MODE ? op->meta.mode & S_IFMT : 0;
+    return op->type == KV_OP_PUT && type ? type : S_IFREG;
+}
+
 static int apply_put(struct model *model, const struct kv_op *op)
 {
     struct model_entry *entry = model_find(model, op->key);
+    bool other_type = entry && (entry->mode & S_IFMT) != type_of(op);
     size_t kept = entry && op->type == KV_OP_APPEND ? entry->len : 0;
     if (entry && is_dir(entry))
         return -EISDIR;
@@ -161,11 +168,17 @@ static int apply_put(struct model *model, const struct kv_op *op)
         return -EEXIST;
     if (!entry && (op->flags & KV_OP_MUST_EXIST))
         return -ENOENT;
+    if (op->type == KV_OP_APPEND && other_type)
+        return -ELOOP;
     if (kept + op->value.len > model->max_value_bytes)
         return -EFBIG;
     int err = prepare_parents(model, op->key, op->flags & KV_OP_PARENTS, false);
     if (err)
         return err;
+    if (other_type) {
+        take_away(model, entry);
+        entry = NULL;
+    }
     if (!entry)
         entry = make_entry(model, op, S_IFREG | 0644);
     set_value(model, entry, entry->value, kept, op->value.data, op->value.len,

@@ -104,7 +104,7 @@ START_TEST(a_put_sets_the_metadata_it_names)
 }
 END_TEST
 
-START_TEST(a_put_without_a_type_in_its_mode_keeps_the_type)
+START_TEST(a_put_without_a_type_in_its_mode_is_a_files)
 {
     struct kv_txn *txn = txn_make();
     struct kv_op *op = txn_put(txn, "k", "v");
@@ -112,6 +112,52 @@ START_TEST(a_put_without_a_type_in_its_mode_keeps_the_type)
     op->meta.mode = 04711;
     ck_assert_int_eq(txn_commit(txn), 0);
     ck_assert_uint_eq(meta_of("k").mode, S_IFREG | 04711);
+}
+END_TEST
+
+static void put_link(const char *key, const char *target)
+{
+    struct kv_txn *txn = txn_make();
+    struct kv_op *op = txn_put(txn, key, target);
+    op->set = KV_SET_MODE;
+    op->meta.mode = S_IFLNK | 0777;
+    ck_assert_int_eq(txn_commit(txn), 0);
+}
+
+START_TEST(a_put_over_a_symbolic_link_replaces_it)
+{
+    ck_assert_int_eq(put("d/target", "v"), 0);
+    put_link("d/link", "target");
+    ck_assert_int_eq(set_expiry("d/link", in_an_hour()), 0);
+    struct kv_meta link = meta_of("d/link");
+    uint64_t revision = revision_now();
+    ck_assert_int_eq(put("d/link", "new"), 0);
+    ck_assert_uint_eq(revision_now(), revision + 1);
+    ck_assert_value("d/link", "new");
+    ck_assert_value("d/target", "v");
+    struct kv_meta meta = meta_of("d/link");
+    ck_assert_uint_eq(meta.mode, S_IFREG | 0644);
+    ck_assert_uint_ne(meta.id, link.id);
+    ck_assert_uint_eq(meta.version, 1);
+    ck_assert_int_eq(meta.expiry_ns, 0);
+    ck_assert_uint_eq(meta.create_revision, revision + 1);
+    ck_assert_str_eq(events_since(revision), "4.0:delete:d/link 4.1:put+:d/link.");
+    put_link("d/link", "target");
+    ck_assert_uint_eq(meta_of("d/link").mode, S_IFLNK | 0777);
+    ck_assert_uint_ne(meta_of("d/link").id, meta.id);
+    put_link("d/link", "elsewhere");
+    ck_assert_uint_eq(meta_of("d/link").version, 2);
+    check_store();
+}
+END_TEST
+
+START_TEST(nothing_is_appended_to_a_symbolic_link)
+{
+    put_link("link", "target");
+    uint64_t revision = revision_now();
+    ck_assert_int_eq(append("link", "more"), -ELOOP);
+    ck_assert_uint_eq(revision_now(), revision);
+    ck_assert_value("link", "target");
 }
 END_TEST
 
@@ -577,11 +623,7 @@ START_TEST(truncating_knows_its_limits)
     ck_assert_uint_eq(meta_of("k").size, store_config.max_value_bytes);
     ck_assert_int_eq(make_dir("a"), 0);
     ck_assert_int_eq(set_size("a", 1), -EISDIR);
-    struct kv_txn *txn = txn_make();
-    struct kv_op *op = txn_put(txn, "link", "k");
-    op->set = KV_SET_MODE;
-    op->meta.mode = S_IFLNK | 0777;
-    ck_assert_int_eq(txn_commit(txn), 0);
+    put_link("link", "k");
     ck_assert_int_eq(set_size("link", 0), -EINVAL);
 }
 END_TEST
@@ -645,8 +687,8 @@ KV_SUITE_WITH(
     "single", store_setup, store_teardown, a_put_makes_a_key_with_the_defaults,
     an_overwrite_keeps_the_metadata_and_counts_the_version,
     a_deleted_key_that_is_put_again_is_another, a_put_sets_the_metadata_it_names,
-    a_put_without_a_type_in_its_mode_keeps_the_type,
-    a_put_makes_neither_directories_nor_devices,
+    a_put_without_a_type_in_its_mode_is_a_files, a_put_over_a_symbolic_link_replaces_it,
+    nothing_is_appended_to_a_symbolic_link, a_put_makes_neither_directories_nor_devices,
     a_put_takes_the_id_it_is_given_for_a_new_key_only,
     ids_are_not_given_out_again_after_reopening, a_put_gives_its_result,
     parents_are_made_in_the_same_revision_when_asked,
