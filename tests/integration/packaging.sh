@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# timeout: 60
+# What "meson install" puts where, and that the service can do what a mount needs.
+# shellcheck disable=SC2154 # $build and others are set in functions.sh
+. "$(dirname "$0")/../lib/functions.sh"
+
+export DESTDIR=$work/installed
+ok 'meson install' meson install -C "$build" --no-rebuild
+prefix=$DESTDIR/usr/local
+unit=$prefix/lib/systemd/system/kvfs.service
+is 'kv can be run from there' "$("$prefix/bin/kv" --version)" "$("$kv" --version)"
+is 'kvfsd too' "$("$prefix/bin/kvfsd" --version)" "$("$kvfsd" --version)"
+is 'the service starts the kvfsd that was installed' \
+    "$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p' "$unit")" /usr/local/bin/kvfsd
+
+# With a mount namespace of its own the service would show its mount to nobody else, and
+# without the device it could not mount.
+hiding='(Private(Tmp|Devices|Mounts|Users)|Protect(System|Home|Proc|Kernel[A-Za-z]*|'
+hiding+='ControlGroups|Clock|Hostname)|DynamicUser|RootDirectory|RootImage|'
+hiding+='(ReadOnly|ReadWrite|Inaccessible|Bind|BindReadOnly|Exec|NoExec)Paths|'
+hiding+='TemporaryFileSystem|ProcSubset|MountFlags)'
+is 'nothing in the service hides its mount' "$(grep -E "^$hiding=" "$unit")" ''
+
+# The paths of the configuration are those of the service, and it is one that kvfsd reads.
+conf=$root/packaging/systemd/kvfsd.conf
+state=$(sed -n 's/^StateDirectory=//p' "$unit")
+runtime=$(sed -n 's/^RuntimeDirectory=//p' "$unit")
+is 'the keys are kept in the state directory' "$(sed -n 's/^data = //p' "$conf")" \
+    "/var/lib/$state"
+like '... and the socket is in the runtime directory' \
+    "$(sed -n 's/^socket = //p' "$conf")" "^/run/$runtime/"
+mkdir "$mnt"
+start_kvfsd --config "$conf" --data "$data" --mount "$mnt" --socket "$sock" \
+    --listen 127.0.0.1:0
+is 'it starts with that configuration' $? 0
+is '... which lets everybody into the mount' \
+    "$(grep -F allow-other "$mnt/.kv/config")" 'allow-other = yes'
+stop_daemon
+finish
