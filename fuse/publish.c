@@ -217,8 +217,11 @@ static int build_next(struct kv_txn *txn, const struct kv_publication *publicati
 
 static void committed(struct kv_txn *txn, void *ctx);
 
-/* Take what the handle holds now into a transaction. handle->lock is held. */
-static int build_locked(struct kv_publication *publication, struct kv_txn *txn)
+/* Take what the handle holds now into the transaction and submit that. handle->lock is
+ * held. Who finds the inode not pending any more, or its first publication under way,
+ * submits his own transaction in the belief that it comes behind this one; so this one
+ * is queued before the lock is given back. */
+static int submit_locked(struct kv_publication *publication, struct kv_txn *txn)
 {
     struct kv_handle *handle = publication->handle;
     struct kv_mount *mount = publication->mount;
@@ -231,11 +234,15 @@ static int build_locked(struct kv_publication *publication, struct kv_txn *txn)
     KV_SCOPED_LOCK(&mount->inodes.lock);
     struct kv_inode *inode = handle->inode;
     int err = kv_inode_path_locked(inode, NULL, 0, &publication->path);
-    if (err || !inode->pending)
-        return err ? err : build_next(txn, publication);
-    publication->first = true;
-    inode->publishing++;
-    return build_first(txn, publication, inode);
+    if (!err)
+        err = inode->pending ? build_first(txn, publication, inode)
+                             : build_next(txn, publication);
+    if (err)
+        return err;
+    publication->first = inode->pending;
+    inode->publishing += publication->first;
+    kv_mount_submit(mount, txn);
+    return 0;
 }
 
 static void finish(struct kv_publication *publication, int err,
@@ -249,7 +256,7 @@ static void submit(struct kv_publication *publication)
     int err = kv_txn_new(mount->origin, committed, publication, &txn);
     if (!err) {
         kv_lock(&handle->lock);
-        err = build_locked(publication, txn);
+        err = submit_locked(publication, txn);
         kv_publish_note_locked(mount, handle);
         kv_unlock(&handle->lock);
         if (err)
@@ -257,8 +264,6 @@ static void submit(struct kv_publication *publication)
     }
     if (err)
         finish(publication, err, NULL);
-    else
-        kv_mount_submit(mount, txn);
 }
 
 /* Whether the file has another key than the one that was tried. */
