@@ -30,7 +30,9 @@ static int parse_tag(const char **p, const char *end, struct kv_etags *tags)
         return -EINVAL;
     *p = close + 1;
     uint64_t revision;
-    if (kv_u64_parse(begin, (size_t)(close - begin), &revision))
+    /* Tags are compared as text: "007" is not ours. */
+    if ((*begin == '0' && close - begin > 1) ||
+        kv_u64_parse(begin, (size_t)(close - begin), &revision))
         return 0;
     size_t *count = weak ? &tags->weak_count : &tags->count;
     if (*count == KV_ETAGS_MAX)

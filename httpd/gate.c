@@ -90,6 +90,14 @@ static struct kv_field *field_of(struct kv_headers *headers, const char *name,
     }
 }
 
+/* The library strips the blanks in front of a value only. */
+static size_t without_blanks(const char *value, size_t len)
+{
+    while (len > 0 && (value[len - 1] == ' ' || value[len - 1] == '\t'))
+        len--;
+    return len;
+}
+
 static const char *look_at(struct scan *scan, const char *name, size_t name_len,
                            const char *value, size_t value_len)
 {
@@ -113,7 +121,7 @@ static const char *look_at(struct scan *scan, const char *name, size_t name_len,
                : field == &scan->headers->length
                    ? "there is more than one Content-Length header"
                    : "a header that may come once comes twice";
-    *field = (struct kv_field){value, value_len};
+    *field = (struct kv_field){value, without_blanks(value, value_len)};
     return NULL;
 }
 
@@ -160,8 +168,9 @@ static const char *check_framing(struct kv_headers *headers, bool http_1_0)
             return "there are both Content-Length and Transfer-Encoding";
         if (http_1_0)
             return "HTTP/1.0 has no Transfer-Encoding";
-        if (headers->encoding.len != 7 ||
-            strncasecmp(headers->encoding.text, "chunked", 7) != 0)
+        /* As the library compares it, blanks behind it included: otherwise it would
+         * take the rest of the connection for the body. */
+        if (strcasecmp(headers->encoding.text, "chunked") != 0)
             return "the only Transfer-Encoding that is understood is chunked";
         headers->chunked = true;
     }

@@ -184,6 +184,13 @@ answers("bytes above 127 in a value are allowed",
 answers("blanks around a value are allowed",
         request(b"GET / HTTP/1.1", b"X-Header:\t a b \t ", b"X-Empty:",
                 b"X-Blank:  "), 200)
+answers("... and do not belong to it",
+        request(GET, b"Host: " + host + b" \t", b"If-Match: * ", b"Range: bytes=0-1\t",
+                host_line=False) +
+        request(b"GET /v1/watch HTTP/1.1", b"Last-Event-ID: x", b"Origin: http://" + host + b" "),
+        404, 400)
+refused("... but behind Transfer-Encoding", request(
+    PUT, b"Transfer-Encoding: chunked ", body=b"3\r\nabc\r\n0\r\n\r\n"))
 refused("a header line that ends in a bare LF", b"GET / HTTP/1.1\r\nHost: " + host +
         b"\nX-Header: 1\r\n\r\n")
 refused("a request line that ends in a bare LF", b"GET / HTTP/1.1\nHost: " + host +

@@ -47,8 +47,11 @@ END_TEST
 
 START_TEST(etags_of_others_match_nothing)
 {
-    ck_assert_int_eq(parse_tags("\"abc\", W/\"\", \"1,2\", \"-1\", \" 3\""), 0);
+    ck_assert_int_eq(parse_tags("\"abc\", W/\"\", \"1,2\", \"-1\", \" 3\", \"007\", "
+                                "W/\"00\""),
+                     0);
     ck_assert_uint_eq(tags.count + tags.weak_count, 0);
+    ck_assert(!kv_etags_match_weak(&tags, 7));
     ck_assert(!kv_etags_match_weak(&tags, 0));
 }
 END_TEST
