@@ -1,12 +1,16 @@
 /* Directories: OPENDIR, READDIR, READDIRPLUS, RELEASEDIR.
  *
- * A directory handle keeps the names it has handed out, and an offset is the number of
- * a name among them: telldir and seekdir are stable, nothing comes twice, and no name
- * that stays is left out, whatever happens in the directory meanwhile. Names are read
- * from the store a page at a time. Rewinding starts anew.
+ * Names are handed out in the order of their hashes, and a name's offset is its hash.
+ * So an offset means the same to every handle, to a telldir of an hour ago, and to the
+ * kernel, which keeps complete listings: when that is invalidated while a process reads
+ * from it, the process goes on here, with a handle that was never read from. Nothing
+ * comes twice, and no name that stays is left out, whatever happens in the directory
+ * meanwhile.
  *
- * The kernel keeps complete listings until they are invalidated, so most never come
- * here. */
+ * A handle reads all names when it is read from the beginning. With numbers of names as
+ * offsets pages of the store could be handed out as they are, but what is a number to
+ * another handle? */
+#include "base/hash.h"
 #include "fuse/control.h"
 #include "fuse/mount.h"
 
@@ -17,6 +21,7 @@
 #define DOTS 2 /* "." and ".." come first */
 
 struct name {
+    uint64_t cookie; /* offset behind it; positive as an off_t */
     uint64_t id;
     size_t offset; /* in kv_dir.names, NUL-terminated */
     uint32_t type;
@@ -29,10 +34,7 @@ struct kv_dir {
     struct kv_buf names;
     struct name *list;
     size_t count, room;
-    size_t pending; /* so many of the first are not published */
-    bool complete;
-    struct kv_list page; /* the newest page's records */
-    size_t page_first;   /* number of its first name in list */
+    bool loaded;
 };
 
 static void free_dir(struct kv_mount *mount, struct kv_dir *dir)
@@ -41,7 +43,6 @@ static void free_dir(struct kv_mount *mount, struct kv_dir *dir)
     kv_list_remove(&dir->node);
     kv_unlock(&mount->opened_lock);
     kv_buf_done(&dir->names);
-    kv_list_done(&dir->page);
     free(dir->list);
     pthread_mutex_destroy(&dir->lock);
     free(dir);
@@ -106,6 +107,12 @@ void kv_op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync,
 
 /* -- Names -- */
 
+static uint64_t cookie_of(const char *name, size_t len)
+{
+    uint64_t cookie = kv_hash(name, len) & INT64_MAX;
+    return cookie > DOTS ? cookie : cookie + DOTS + 1;
+}
+
 static int add_name(struct kv_dir *dir, uint64_t id, uint32_t type, const char *name,
                     size_t len)
 {
@@ -120,7 +127,7 @@ static int add_name(struct kv_dir *dir, uint64_t id, uint32_t type, const char *
     size_t offset = dir->names.len;
     kv_buf_add(&dir->names, name, len);
     kv_buf_addc(&dir->names, '\0');
-    dir->list[dir->count++] = (struct name){id, offset, type};
+    dir->list[dir->count++] = (struct name){cookie_of(name, len), id, offset, type};
     return kv_buf_error(&dir->names);
 }
 
@@ -143,96 +150,126 @@ static int add_pending(struct kv_mount *mount, struct kv_dir *dir)
         if (err)
             return err;
     }
-    dir->pending = dir->count;
     return 0;
 }
 
-static int rewind_dir(struct kv_mount *mount, struct kv_dir *dir)
+static int add_page(struct kv_dir *dir, const struct kv_list *page)
 {
-    kv_buf_reset(&dir->names);
-    dir->count = 0;
-    dir->pending = 0;
-    dir->complete = false;
-    kv_list_done(&dir->page);
-    dir->page = (struct kv_list){0};
-    if (!kv_is_control(dir->ino))
-        return add_pending(mount, dir);
-    fuse_ino_t ino;
     int err = 0;
-    const char *name;
-    for (size_t i = 0; (name = kv_control_name(i, &ino)) && !err; i++)
-        err = add_name(dir, ino, S_IFREG, name, strlen(name));
-    dir->complete = true;
-    return err;
-}
-
-static bool was_pending(const struct kv_dir *dir, const char *name, size_t len)
-{
-    for (size_t i = 0; i < dir->pending; i++) {
-        const char *other = name_at(dir, i);
-        if (strlen(other) == len && memcmp(other, name, len) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* The key behind which the next page begins; empty: the first page. */
-static int page_start(struct kv_mount *mount, struct kv_dir *dir, struct kv_path *after)
-{
-    after->len = 0;
-    if (dir->page.count == 0)
-        return 0;
-    const struct kv_record *last = dir->page.records[dir->page.count - 1];
-    size_t offset = kv_key_name_offset(last->key, last->key_len);
-    return kv_inodes_path(&mount->inodes, dir->ino, last->key + offset, after);
-}
-
-static int next_page(struct kv_mount *mount, struct kv_dir *dir)
-{
-    struct kv_path path, after;
-    int err = kv_inodes_path(&mount->inodes, dir->ino, NULL, &path);
-    if (!err)
-        err = page_start(mount, dir, &after);
-    if (err)
-        return err;
-    struct kv_list page = {0};
-    err = kv_store_list(mount->store,
-                        &(struct kv_list_query){
-                            .dir = path.key,
-                            .dir_len = path.len,
-                            .after = after.key,
-                            .after_len = after.len,
-                            .limit = PAGE_NAMES,
-                            .directories = true,
-                        },
-                        &page);
-    if (err)
-        return err;
-    kv_list_done(&dir->page);
-    dir->page = page;
-    dir->page_first = dir->count;
-    dir->complete = !page.more;
-    for (size_t i = 0; i < page.count && !err; i++) {
-        const struct kv_record *record = page.records[i];
+    for (size_t i = 0; i < page->count && !err; i++) {
+        const struct kv_record *record = page->records[i];
         size_t skip = kv_key_name_offset(record->key, record->key_len);
-        if (was_pending(dir, record->key + skip, record->key_len - skip))
-            skip = record->key_len; /* keeps its place in the page, without a name */
         err = add_name(dir, record->meta.id, record->meta.mode & S_IFMT,
                        record->key + skip, record->key_len - skip);
     }
     return err;
 }
 
-/* Whether there is a name of that number; reads pages until there is. */
-static int reach(struct kv_mount *mount, struct kv_dir *dir, size_t number, bool *ret)
+/* One page of the names behind after, a path in the directory (empty: the first); moves
+ * it on. */
+static int load_page(struct kv_mount *mount, struct kv_dir *dir, struct kv_path *after,
+                     bool *ret_more)
 {
-    while (number >= dir->count && !dir->complete) {
-        int err = next_page(mount, dir);
-        if (err)
-            return err;
+    struct kv_path path;
+    struct kv_list page = {0};
+    int err = kv_inodes_path(&mount->inodes, dir->ino, NULL, &path);
+    if (err)
+        return err;
+    err = kv_store_list(mount->store,
+                        &(struct kv_list_query){
+                            .dir = path.key,
+                            .dir_len = path.len,
+                            .after = after->key,
+                            .after_len = after->len,
+                            .limit = PAGE_NAMES,
+                            .directories = true,
+                        },
+                        &page);
+    if (err)
+        return err;
+    err = add_page(dir, &page);
+    *ret_more = page.more;
+    if (!err && page.more) { /* the directory may have another path by now */
+        const struct kv_record *last = page.records[page.count - 1];
+        size_t skip = kv_key_name_offset(last->key, last->key_len);
+        err = kv_inodes_path(&mount->inodes, dir->ino, last->key + skip, after);
     }
-    *ret = number < dir->count;
+    kv_list_done(&page);
+    return err;
+}
+
+static int compare_names(const void *left, const void *right, void *ctx)
+{
+    const struct name *a = left, *b = right;
+    const struct kv_dir *dir = ctx;
+    if (a->cookie != b->cookie)
+        return a->cookie < b->cookie ? -1 : 1;
+    return strcmp(dir->names.data + a->offset, dir->names.data + b->offset);
+}
+
+/* A name that was published while we read comes from both places, and different names
+ * may have one hash. */
+static void make_unique(struct kv_dir *dir)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < dir->count; i++) {
+        struct name *name = &dir->list[i];
+        if (kept > 0 && strcmp(name_at(dir, kept - 1), name_at(dir, i)) == 0)
+            continue;
+        if (kept > 0 && name->cookie <= dir->list[kept - 1].cookie)
+            name->cookie = dir->list[kept - 1].cookie + 1;
+        dir->list[kept++] = *name;
+    }
+    dir->count = kept;
+}
+
+static int load_control(struct kv_dir *dir)
+{
+    fuse_ino_t ino;
+    int err = 0;
+    const char *name;
+    for (size_t i = 0; (name = kv_control_name(i, &ino)) && !err; i++)
+        err = add_name(dir, ino, S_IFREG, name, strlen(name));
+    return err;
+}
+
+static int load_names(struct kv_mount *mount, struct kv_dir *dir)
+{
+    struct kv_path after = {0};
+    bool more = true;
+    int err = add_pending(mount, dir);
+    while (!err && more)
+        err = load_page(mount, dir, &after, &more);
+    return err;
+}
+
+static int load(struct kv_mount *mount, struct kv_dir *dir)
+{
+    kv_buf_reset(&dir->names);
+    dir->count = 0;
+    dir->loaded = false;
+    int err = kv_is_control(dir->ino) ? load_control(dir) : load_names(mount, dir);
+    if (err)
+        return err;
+    if (dir->count > 0)
+        qsort_r(dir->list, dir->count, sizeof(*dir->list), compare_names, dir);
+    make_unique(dir);
+    dir->loaded = true;
     return 0;
+}
+
+/* The number of the first name behind an offset. */
+static size_t first_behind(const struct kv_dir *dir, uint64_t offset)
+{
+    size_t low = 0, high = dir->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (dir->list[middle].cookie > offset)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
 }
 
 /* -- Replies -- */
@@ -248,99 +285,104 @@ struct filling {
 };
 
 static size_t add_plain(struct filling *filling, const char *name, uint64_t id,
-                        uint32_t type, size_t number)
+                        uint32_t type, uint64_t cookie)
 {
     char *at = filling->buf + filling->used;
     size_t room = filling->size - filling->used;
-    off_t next = (off_t)number + 1;
     if (filling->plus) {
         struct fuse_entry_param entry = {.attr = {.st_ino = id, .st_mode = type}};
-        return fuse_add_direntry_plus(filling->req, at, room, name, &entry, next);
+        return fuse_add_direntry_plus(filling->req, at, room, name, &entry,
+                                      (off_t)cookie);
     }
     struct stat st = {.st_ino = id, .st_mode = type};
-    return fuse_add_direntry(filling->req, at, room, name, &st, next);
+    return fuse_add_direntry(filling->req, at, room, name, &st, (off_t)cookie);
 }
 
-/* The page's record of a name, while the page is the newest that was read. */
-static const struct kv_record *record_of(const struct kv_dir *dir, size_t number)
-{
-    if (number < dir->page_first || number - dir->page_first >= dir->page.count)
-        return NULL;
-    return dir->page.records[number - dir->page_first];
-}
-
-/* With attributes. They may be cached when nothing was committed since the page was
- * read, which has to be asked after the inode was entered: from then on the observer
- * knows that it matters. */
-static int add_entered(struct filling *filling, const struct kv_record *record,
-                       size_t number, size_t *ret_len)
+/* Enter a name's inode. Attributes may be cached when nothing was committed since its
+ * record was read, which has to be asked after the inode was entered: from then on the
+ * observer knows that it matters. -ENOENT: there is no record. */
+static int enter(struct filling *filling, const char *name,
+                 struct fuse_entry_param *ret)
 {
     struct kv_mount *mount = filling->mount;
-    struct kv_dir *dir = filling->dir;
-    const char *name = name_at(dir, number - DOTS);
-    size_t room = filling->size - filling->used;
-    size_t len = fuse_add_direntry_plus(filling->req, NULL, 0, name, NULL, 0);
-    *ret_len = len;
-    if (len > room)
-        return 0;
-    if (kv_buf_reserve(&filling->entered, sizeof(uint64_t)))
-        return -ENOMEM;
-    struct fuse_entry_param entry;
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
+    struct kv_path path;
     bool settled;
-    int err = kv_enter(mount, dir->ino, name, record, &settled);
+    uint64_t revision = kv_store_revision(mount->store);
+    int err = kv_inodes_path(&mount->inodes, filling->dir->ino, name, &path);
+    if (!err)
+        err = kv_store_stat(mount->store, path.key, path.len, &record);
+    if (!err)
+        err = kv_buf_reserve(&filling->entered, sizeof(uint64_t));
+    if (!err)
+        err = kv_enter(mount, filling->dir->ino, name, record, &settled);
     if (err)
         return err;
     kv_buf_add(&filling->entered, &record->meta.id, sizeof(uint64_t));
-    if (kv_store_revision(mount->store) != dir->page.revision)
+    if (kv_store_revision(mount->store) != revision)
         settled = false;
-    kv_entry_fill(&entry, &record->meta, settled);
-    fuse_add_direntry_plus(filling->req, filling->buf + filling->used, room, name,
-                           &entry, (off_t)number + 1);
+    kv_entry_fill(ret, &record->meta, settled);
     return 0;
 }
 
-/* One entry; *ret_more: it fitted and there may be others. */
-static int add_entry(struct filling *filling, size_t number, bool *ret_more)
+/* One name; *ret_len over the room that is left: nothing was done. */
+static int add_entry(struct filling *filling, const struct name *name, size_t *ret_len)
 {
-    struct kv_dir *dir = filling->dir;
-    size_t len = 0;
-    *ret_more = false;
-    if (number < DOTS) {
-        len = add_plain(filling, number == 0 ? "." : "..",
-                        number == 0 ? dir->ino : KV_ROOT_ID, S_IFDIR, number);
-    } else {
-        bool exists;
-        int err = reach(filling->mount, dir, number - DOTS, &exists);
-        if (err || !exists)
-            return err;
-        const struct name *name = &dir->list[number - DOTS];
-        const struct kv_record *record = record_of(dir, number - DOTS);
-        if (*name_at(dir, number - DOTS) == '\0') {
-            *ret_more = true;
+    const char *text = filling->dir->names.data + name->offset;
+    char *at = filling->buf + filling->used;
+    size_t room = filling->size - filling->used;
+    struct fuse_entry_param entry;
+    if (filling->plus && !kv_is_control(filling->dir->ino)) {
+        *ret_len = fuse_add_direntry_plus(filling->req, NULL, 0, text, NULL, 0);
+        if (*ret_len > room)
             return 0;
-        }
-        if (filling->plus && record)
-            err = add_entered(filling, record, number, &len);
-        else
-            len = add_plain(filling, name_at(dir, number - DOTS), name->id, name->type,
-                            number);
-        if (err)
+        int err = enter(filling, text, &entry);
+        if (!err)
+            fuse_add_direntry_plus(filling->req, at, room, text, &entry,
+                                   (off_t)name->cookie);
+        if (err != -ENOENT)
             return err;
     }
-    if (len > filling->size - filling->used)
-        return 0;
-    filling->used += len;
-    *ret_more = true;
+    *ret_len = add_plain(filling, text, name->id, name->type, name->cookie);
     return 0;
 }
 
-static int fill(struct filling *filling, off_t offset)
+static uint64_t parent_id(struct kv_mount *mount, fuse_ino_t ino)
 {
-    KV_SCOPED_LOCK(&filling->dir->lock);
-    int err = offset == 0 ? rewind_dir(filling->mount, filling->dir) : 0;
-    bool more = true;
-    for (size_t number = (size_t)offset; more && !err; number++)
-        err = add_entry(filling, number, &more);
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    const struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    return inode && inode->parent ? inode->parent->id : KV_ROOT_ID;
+}
+
+/* "." and ".."; false when there is no room. */
+static bool add_dots(struct filling *filling, uint64_t offset)
+{
+    fuse_ino_t ino = filling->dir->ino;
+    for (uint64_t dot = offset; dot < DOTS; dot++) {
+        size_t len = add_plain(filling, dot == 0 ? "." : "..",
+                               dot == 0 ? ino : parent_id(filling->mount, ino), S_IFDIR,
+                               dot + 1);
+        if (len > filling->size - filling->used)
+            return false;
+        filling->used += len;
+    }
+    return true;
+}
+
+static int fill(struct filling *filling, uint64_t offset)
+{
+    struct kv_dir *dir = filling->dir;
+    KV_SCOPED_LOCK(&dir->lock);
+    int err = offset == 0 || !dir->loaded ? load(filling->mount, dir) : 0;
+    if (err || !add_dots(filling, offset))
+        return err;
+    for (size_t i = first_behind(dir, offset); i < dir->count && !err; i++) {
+        size_t len = 0;
+        err = add_entry(filling, &dir->list[i], &len);
+        if (len > filling->size - filling->used)
+            break;
+        filling->used += err ? 0 : len;
+    }
     return err;
 }
 
@@ -368,7 +410,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t offset,
         .size = size,
         .plus = plus,
     };
-    int err = buf ? fill(&filling, offset) : -ENOMEM;
+    int err = buf ? fill(&filling, (uint64_t)offset) : -ENOMEM;
     if (err && filling.used == 0) {
         forget_entered(&filling);
         fuse_reply_err(req, -err);
