@@ -161,6 +161,22 @@ static void report(const struct kv_event *event, int err)
              event->record->key, kv_event_type_name(event->type), kv_strerror(err));
 }
 
+static void keep_name_locked(struct kv_inodes *inodes, uint64_t id)
+{
+    struct kv_inode *inode = id ? kv_inodes_find_locked(inodes, id) : NULL;
+    if (inode && inode->gone)
+        inode->moved_revision = KV_NAME_KEPT;
+}
+
+/* An event that could not be repeated: the kernel still has the name of what it took
+ * away. */
+static void keep_names(struct kv_mount *mount, const struct kv_event *event)
+{
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    keep_name_locked(&mount->inodes, event->record->meta.id);
+    keep_name_locked(&mount->inodes, event->replaced_id);
+}
+
 static void repeat(struct kv_notifier *notifier, const struct kv_event *event,
                    const struct kv_event *partner)
 {
@@ -172,6 +188,8 @@ static void repeat(struct kv_notifier *notifier, const struct kv_event *event,
         err = kv_replay_modify(&notifier->replay, event);
     } else {
         err = kv_replay_event(&notifier->replay, event, partner);
+        if (err)
+            keep_names(notifier->mount, event);
         check_names(notifier, event);
         if (partner)
             check_names(notifier, partner);
@@ -216,8 +234,11 @@ static size_t some_inodes(struct kv_inodes *inodes, size_t *at, uint64_t *ids,
     for (; *at < inodes->bucket_count && count == 0; ++*at) {
         for (struct kv_inode *inode = inodes->buckets[*at]; inode && count < max;
              inode = inode->hash_next) {
-            if (inode->nlookup > 0)
-                ids[count++] = inode->id;
+            if (inode->nlookup == 0)
+                continue;
+            ids[count++] = inode->id;
+            if (inode->gone) /* nobody takes its name from the kernel any more */
+                inode->moved_revision = KV_NAME_KEPT;
         }
     }
     return count;

@@ -52,6 +52,19 @@ like '... of a new key' "$record" 'CREATE new'
 delete new >/dev/null
 recorded_now
 like '... of a DELETE' "$record" 'DELETE new'
+
+# Where the user may not unlink, the notifier may not, and the kernel keeps the name.
+"${user[@]}" mkdir "$mnt/fixed"
+put fixed/held 1 >/dev/null
+background "${user[@]}" tail -f "$mnt/fixed/held" >"$work/held"
+holder=$!
+wait_for grep -q 1 "$work/held"
+"${user[@]}" chmod 555 "$mnt/fixed"
+delete fixed/held >/dev/null
+recorded_now
+fails 'a DELETE in a directory without write permission is seen although the file is open' \
+    'No such file' "${user[@]}" stat "$mnt/fixed/held"
+kill "$holder"
 stop_recording
 
 stop_daemon 'the user stops it: exit 0, unmounted'
