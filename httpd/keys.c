@@ -265,8 +265,12 @@ static bool parse_ttl(struct kv_request *request, int64_t *ret, bool *ret_given)
 /* The body into the operation; kept when it may be needed for another try. */
 static int set_value(struct kv_request *request, struct kv_op *op)
 {
-    if (request->several_tags)
+    if (request->several_tags) {
+        bool copied = request->charged > request->body.len; /* by the try before */
+        if (!copied && !kv_request_charge(request, request->body.len))
+            return -EAGAIN;
         return kv_op_set_value(op, request->body.data, request->body.len);
+    }
     kv_op_take_value(op, &request->body);
     return 0;
 }

@@ -125,6 +125,13 @@ void kv_request_submit(struct kv_request *request, struct kv_txn *txn,
     kv_store_submit(request->http->store, txn);
 }
 
+bool kv_request_charge(struct kv_request *request, uint64_t bytes)
+{
+    struct kv_http *http = request->http;
+    request->charged += bytes;
+    return atomic_fetch_add(&http->body_memory, bytes) + bytes <= http->max_body_memory;
+}
+
 void kv_request_reset(struct kv_request *request)
 {
     if (request->entered)

@@ -166,6 +166,11 @@ void kv_request_wake(struct kv_request *request);
 void kv_request_submit(struct kv_request *request, struct kv_txn *txn,
                        void (*resume)(struct kv_request *request));
 
+/* Count bytes of the request's body that are held in memory, until the request is
+ * reset. False: now all bodies together are more than allowed. The connection's thread.
+ */
+bool kv_request_charge(struct kv_request *request, uint64_t bytes);
+
 /* Back to an empty request; frees what it held. */
 void kv_request_reset(struct kv_request *request);
 

@@ -146,12 +146,11 @@ static enum MHD_Result take_body(struct kv_request *request, const char *data,
         drop_body(request);
         return MHD_YES;
     }
-    request->charged += len;
-    uint64_t total = atomic_fetch_add(&http->body_memory, len) + len;
-    kv_buf_add(&request->body, data, len);
-    if (total > http->max_body_memory || kv_buf_error(&request->body)) {
-        kv_reply_errno(request, total > http->max_body_memory ? -EAGAIN : -ENOMEM, NULL,
-                       0);
+    bool fits = kv_request_charge(request, len);
+    if (fits)
+        kv_buf_add(&request->body, data, len);
+    if (!fits || kv_buf_error(&request->body)) {
+        kv_reply_errno(request, fits ? -ENOMEM : -EAGAIN, NULL, 0);
         drop_body(request);
     }
     return MHD_YES;

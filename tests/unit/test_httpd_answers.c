@@ -1,5 +1,5 @@
-/* Answers that clients are slow to take, against the real server on a real store: what
- * they may hold in memory, and for how long. */
+/* Answers that clients are slow to take, and bodies, against the real server on a real
+ * store: what they may hold in memory, and for how long. */
 #include "base/clock.h"
 #include "httpd/server.h"
 #include "store_fixture.h"
@@ -43,16 +43,48 @@ static void teardown(void)
     store_teardown();
 }
 
-static int ask(const char *method, const char *target)
+static int dial(void)
 {
-    char text[512];
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(connect(fd, (const struct sockaddr *)&address, sizeof(address)),
                      0);
+    return fd;
+}
+
+static void send_all(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t sent = send(fd, data, len, MSG_NOSIGNAL);
+        ck_assert_int_gt(sent, 0);
+        data += sent;
+        len -= (size_t)sent;
+    }
+}
+
+static int ask(const char *method, const char *target)
+{
+    char text[512];
+    int fd = dial();
     int len = snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: localhost\r\n\r\n",
                        method, target);
-    ck_assert_int_eq(send(fd, text, (size_t)len, MSG_NOSIGNAL), len);
+    send_all(fd, text, (size_t)len);
+    return fd;
+}
+
+/* PUT so many bytes to a key; if_match is the header's value. */
+static int ask_put(const char *target, const char *if_match, size_t size)
+{
+    char text[512], *value = calloc(1, size);
+    ck_assert_ptr_nonnull(value);
+    int fd = dial();
+    int len = snprintf(text, sizeof(text),
+                       "PUT %s HTTP/1.1\r\nHost: localhost\r\nIf-Match: %s\r\n"
+                       "Content-Length: %zu\r\n\r\n",
+                       target, if_match, size);
+    send_all(fd, text, (size_t)len);
+    send_all(fd, value, size);
+    free(value);
     return fd;
 }
 
@@ -234,8 +266,26 @@ START_TEST(watch_goes_on_without_values_when_answers_have_no_room)
 }
 END_TEST
 
+START_TEST(body_that_is_kept_for_another_try_counts_twice)
+{
+    const size_t size = 1000 * KIB; /* allowed once, not twice */
+    ck_assert_int_eq(put("k", "v"), 0);
+    int fd = ask_put("/v1/keys/k", "\"1\", \"99\"", size);
+    ck_assert_ptr_nonnull(strstr(head(fd), " 503 "));
+    (void)close(fd);
+    ck_assert_value("k", "v");
+    fd = ask_put("/v1/keys/k", "\"1\"", size);
+    ck_assert_ptr_nonnull(strstr(head(fd), " 200 "));
+    (void)close(fd);
+    fd = ask_put("/v1/keys/k", "\"2\", \"99\"", size / 2);
+    ck_assert_ptr_nonnull(strstr(head(fd), " 200 "));
+    (void)close(fd);
+}
+END_TEST
+
 KV_SUITE_WITH("httpd_answers", setup, teardown, answers_of_one_version_count_once,
               answers_of_old_versions_are_bounded,
               answer_that_is_taken_byte_by_byte_is_cut,
               watch_that_does_not_read_is_cut_and_one_that_waits_is_not,
-              watch_goes_on_without_values_when_answers_have_no_room)
+              watch_goes_on_without_values_when_answers_have_no_room,
+              body_that_is_kept_for_another_try_counts_twice)
