@@ -176,6 +176,8 @@ static int check(fuse_ino_t ino, struct change *change)
         return -EPERM;
     if (!begins(change->name, USER))
         return -EOPNOTSUPP;
+    if (strcmp(change->name, USER) == 0)
+        return -EINVAL;
     if (!begins(change->name, OURS))
         return change->size > KV_XATTR_VALUE_MAX ? -E2BIG : 0;
     if (strcmp(change->name, TTL) != 0)
