@@ -167,6 +167,25 @@ static void removing_what_is_listed(void)
     same("leaves nothing", names("."), "");
 }
 
+static void removing_what_was_listed_before(void)
+{
+    static char seen[3000];
+    make_many(3000);
+    for (int i = 0; i < 2; i++) {
+        DIR *dir = opened_dir(".");
+        (void)list(dir, seen, 3000);
+        must(closedir(dir));
+    }
+    DIR *dir = opened_dir(".");
+    const struct dirent *entry;
+    while ((entry = readdir(dir))) {
+        if (entry->d_name[0] == 'n')
+            must(unlink(entry->d_name));
+    }
+    must(closedir(dir));
+    same("leaves nothing", names("."), "");
+}
+
 static void what_is_made_is_listed(void)
 {
     DIR *dir = opened_dir(".");
@@ -207,4 +226,5 @@ static void refuses(void)
 
 FAMILY(dir, CASE(what_entries_say), CASE(empty_directories), CASE(many_entries),
        CASE(positions), CASE(changes_while_listing), CASE(removing_what_is_listed),
-       CASE(what_is_made_is_listed), CASE(refuses));
+       CASE(removing_what_was_listed_before), CASE(what_is_made_is_listed),
+       CASE(refuses));
