@@ -106,7 +106,7 @@ void kv_handle_drop_bytes_locked(struct kv_handle *handle);
 int kv_handle_drop_refused_locked(struct kv_handle *handle);
 
 /* A publication of the bytes as they were at `changes` has made this record. len: how
- * many bytes it took. */
+ * many bytes it took. They may have been dropped meanwhile. */
 void kv_handle_published_locked(struct kv_handle *handle, struct kv_record *record,
                                 uint64_t changes, size_t len);
 

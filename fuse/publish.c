@@ -406,10 +406,11 @@ static void finish(struct kv_publication *publication, int err,
     else
         kv_list_splice_back(&left, &handle->queue);
     bool released = handle->released && !next;
+    int left_err = err ? err : handle->refused ? handle->refused : -ENOMEM;
     kv_publish_note_locked(mount, handle);
     kv_unlock(&handle->lock);
     wake(mount, &publication->waiters, err);
-    wake(mount, &left, err ? err : -ENOMEM); /* empty unless there is no memory */
+    wake(mount, &left, left_err); /* what they wait for was refused, or no memory */
     if (released)
         finish_release(publication, err);
     if (next)

@@ -185,6 +185,39 @@ value_file $((M - 1))
 put_file value "$work/value" >/dev/null
 ok 'an append up to the limit' bash -c 'printf x >>"$1"' - "$mnt/value"
 is '... gives a value of the limit' "$(stat -c %s "$mnt/value")" "$M"
+# One thread closes a duplicate, which publishes; meanwhile another one is refused a write
+# and closes a duplicate, which throws away what must not be published.
+refused_meanwhile()
+{
+    python3 - "$1" "$(quick_or 100 300)" <<'END'
+import os, sys, threading
+
+def quietly(call, *args):
+    try:
+        call(*args)
+    except OSError:
+        pass
+
+def refused(fd, duplicate):
+    quietly(os.pwrite, fd, b'y', 1 << 40)
+    quietly(os.close, duplicate)
+
+for _ in range(int(sys.argv[2])):
+    fd = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR | os.O_TRUNC)
+    first, second = os.dup(fd), os.dup(fd)
+    os.write(fd, b'x' * 1000)
+    threads = [threading.Thread(target=quietly, args=(os.close, first)),
+               threading.Thread(target=refused, args=(fd, second))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    quietly(os.close, fd)
+END
+}
+ok 'a write that is refused while another thread publishes' refused_meanwhile "$mnt/shared"
+is '... leaves the daemon alive' "$(http GET /healthz)" 200
+
 stop_daemon
 
 # -- The default limit: 64 MiB --

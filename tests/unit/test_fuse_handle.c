@@ -261,6 +261,28 @@ START_TEST(write_during_a_publication_stays_for_the_next)
 }
 END_TEST
 
+START_TEST(write_refused_during_a_publication_leaves_what_was_published)
+{
+    struct kv_handle *handle = open_value(O_RDWR | O_TRUNC, "old");
+    write_text(handle, 0, "value");
+    struct kv_record *record = fixture_record("key", "value");
+    kv_lock(&handle->lock);
+    uint64_t changes = handle->changes;
+    size_t len = handle->bytes.len;
+    kv_flush_take(&handle->flush);
+    kv_unlock(&handle->lock);
+    ck_assert_int_eq(kv_handle_write(handle, MAX, "x", 1, MAX), -EFBIG);
+    kv_lock(&handle->lock);
+    ck_assert_int_eq(kv_handle_drop_refused_locked(handle), -EFBIG);
+    kv_handle_published_locked(handle, record, changes, len);
+    ck_assert_uint_eq(handle->bytes.len, 0);
+    kv_unlock(&handle->lock);
+    kv_record_unref(record);
+    assert_reads(handle, 0, 100, "value");
+    kv_handle_unref(handle);
+}
+END_TEST
+
 START_TEST(append_during_a_publication_is_not_sent_twice)
 {
     struct kv_handle *handle = open_value(O_RDWR | O_APPEND, "");
@@ -304,5 +326,6 @@ KV_SUITE("fuse_handle", reader_reads_parts_of_its_record,
          appender_that_was_refused_a_write_goes_on,
          published_handle_is_clean_and_reads_its_record,
          write_during_a_publication_stays_for_the_next,
+         write_refused_during_a_publication_leaves_what_was_published,
          append_during_a_publication_is_not_sent_twice,
          opener_is_known_by_process_then_by_lock_owner)
