@@ -15,6 +15,14 @@ static bool needs_escape(unsigned char c)
     return c < ' ' || c == '"' || c == '\\';
 }
 
+/* By hand, because a value of control characters calls this for every byte. */
+static void add_hex(struct kv_buf *out, unsigned char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char text[] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
+    kv_buf_add(out, text, sizeof(text));
+}
+
 static void add_escaped(struct kv_buf *out, unsigned char c)
 {
     switch (c) {
@@ -34,7 +42,7 @@ static void add_escaped(struct kv_buf *out, unsigned char c)
         kv_buf_adds(out, "\\t");
         break;
     default:
-        kv_buf_addf(out, "\\u%04x", (unsigned)c);
+        add_hex(out, c);
         break;
     }
 }
