@@ -213,6 +213,22 @@ for query in limit=0 limit=x limit=99999999 delimiter=: values=perhaps nonsense=
     is "?$query: 400" "$(http GET "/v1/keys?$query")" 400
 done
 
+# -- Large values in the stream --
+
+start=$(revision)
+head -c 65536 /dev/zero | put_file stream/fits - >/dev/null
+head -c 65537 /dev/zero | put_file stream/long - >/dev/null
+for ((i = 0; i < 70; i++)); do # more than the log holds, were they in it
+    head -c 1100000 /dev/zero | put_file stream/large - >/dev/null
+done
+events "$start" "$(revision)" dir=stream | grep put >"$work/events"
+is 'a value over 64 KiB is left out of the stream, which says so' \
+    "$(jq -c '[.key, .size, .omitted, has("value")]' "$work/events" | head -n 2)" \
+    "$(lines '["stream/fits",65536,null,true]' '["stream/long",65537,true,false]')"
+is '... and large ones push no event out of the log' \
+    "$(jq -c '[.key, .size, .omitted, has("value")]' "$work/events" | tail -n +3 | uniq -c |
+        sed 's/^ *//')" '70 ["stream/large",1100000,true,false]'
+
 # -- What is not there, and what nobody may send --
 
 is 'an unknown path: 404' "$(http GET /v2/keys)" 404
