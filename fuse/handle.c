@@ -270,11 +270,11 @@ int kv_handle_drop_refused_locked(struct kv_handle *handle)
 void kv_handle_published_locked(struct kv_handle *handle, struct kv_record *record,
                                 uint64_t changes, size_t len)
 {
-    if (!handle->whole && handle->bytes.len < len) {
-        kv_buf_done(&handle->bytes); /* dropped meanwhile, as refused */
-    } else if (!handle->whole) { /* appended: what was sent is part of the record now */
-        memmove(handle->bytes.data, handle->bytes.data + len, handle->bytes.len - len);
-        handle->bytes.len -= len;
+    if (!handle->whole) { /* appended; or dropped meanwhile, and nothing is left */
+        size_t left = handle->bytes.len > len ? handle->bytes.len - len : 0;
+        if (left)
+            memmove(handle->bytes.data, handle->bytes.data + len, left);
+        handle->bytes.len = left;
     } else if (handle->changes != changes) {
         handle->id = record->meta.id;
         return; /* written since: the bytes stay, and stand for the whole value */
