@@ -161,8 +161,7 @@ static int64_t wanted_mtime(const struct stat *attr, int to_set)
 }
 
 /* ftruncate(2): changes the handle's bytes. */
-static void resize_handle(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
-                          struct kv_handle *handle, off_t size)
+static int resize_handle(struct kv_mount *mount, struct kv_handle *handle, off_t size)
 {
     int err = handle->writable ? kv_store_writable(mount->store) : -EINVAL;
     uint64_t revision = kv_store_revision(mount->store);
@@ -170,14 +169,12 @@ static void resize_handle(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino
         kv_handle_refresh(handle, kv_newest(mount, handle), revision);
     if (!err)
         err = kv_handle_resize(handle, (uint64_t)size, mount->max_value_bytes);
-    if (err) {
-        fuse_reply_err(req, -err);
-        return;
-    }
+    if (err)
+        return err;
     kv_lock(&handle->lock);
     kv_publish_note_locked(mount, handle);
     kv_unlock(&handle->lock);
-    reply_attr(mount, req, ino, false);
+    return 0;
 }
 
 /* Leave the time with every file of the inode that the process is writing. */
@@ -290,7 +287,7 @@ static int submit_set(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     return 0;
 }
 
-/* A change that waits until a name is published. */
+/* A change that waits until what comes before it is published. */
 struct later {
     fuse_req_t req;
     fuse_ino_t ino;
@@ -317,7 +314,14 @@ static void set_record(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
         return;
     }
     *later = (struct later){.req = req, .ino = ino, .set = set, .meta = *meta};
-    kv_publish_pending(mount, ino, set_published, later);
+    struct kv_handle *own =
+        set & KV_SET_SIZE ? own_handle(mount, fuse_req_ctx(req)->pid, ino) : NULL;
+    if (own) { /* truncate(2) of what the process has written */
+        kv_publish(mount, own, set_published, later);
+        kv_handle_drop(mount, own);
+    } else {
+        kv_publish_pending(mount, ino, set_published, later);
+    }
 }
 
 void kv_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
@@ -332,8 +336,12 @@ void kv_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set
     if (kv_expect_setattr(mount, req, ino))
         return;
     if (fi && fi->fh && (to_set & FUSE_SET_ATTR_SIZE)) {
-        resize_handle(mount, req, ino, kv_mount_opened(mount, fi), attr->st_size);
-        return;
+        int err = resize_handle(mount, kv_mount_opened(mount, fi), attr->st_size);
+        if (err) {
+            fuse_reply_err(req, -err);
+            return;
+        }
+        to_set &= FUSE_SET_ATTR_MODE; /* without set-id bits */
     }
     unsigned set = meta_of(attr, to_set, &meta);
     if ((set & KV_SET_MTIME) && defer_mtime(mount, req, ino, meta.mtime_ns))

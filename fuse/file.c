@@ -4,6 +4,7 @@
 #include "fuse/control.h"
 #include "fuse/expect.h"
 #include "fuse/publish.h"
+#include "fuse/setid.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -299,14 +300,57 @@ static void open_now(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     }
 }
 
+/* A request that goes on when the set-id bits are gone. -ENOMEM and others. */
+static int clear_set_id_first(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                              uint32_t mode, const struct fuse_file_info *fi,
+                              size_t size, kv_txn_done_fn *done)
+{
+    struct kv_request *request;
+    int err = kv_request_new(mount, req, 0, NULL, &request);
+    if (err)
+        return err;
+    request->ino = ino;
+    request->file = *fi;
+    request->size = size;
+    err = kv_clear_set_id(request, mode, done);
+    if (err)
+        kv_request_free(request);
+    return err;
+}
+
+static void open_cleared(struct kv_txn *txn, void *ctx)
+{
+    KV_CLEANUP(kv_request_freep) struct kv_request *request = ctx;
+    struct kv_mount *mount = request->mount;
+    int err = kv_cleared_set_id(txn);
+    if (err)
+        fuse_reply_err(request->req, -err);
+    else
+        open_now(mount, request->req, request->ino, &request->file);
+    kv_mount_landed(mount);
+}
+
+static void open_next(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                      struct fuse_file_info *fi)
+{
+    uint32_t mode;
+    if (!(fi->flags & O_TRUNC) || !kv_set_id(mount, req, ino, &mode)) {
+        open_now(mount, req, ino, fi);
+        return;
+    }
+    int err = clear_set_id_first(mount, req, ino, mode, fi, 0, open_cleared);
+    if (err)
+        fuse_reply_err(req, -err);
+}
+
 void kv_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct kv_mount *mount = kv_mount_of(req);
     if (kv_is_control(ino))
         kv_control_open(mount, req, ino, fi);
     else if (!kv_expect_open(mount, req, fi) &&
-             !kv_park(mount, req, ino, fi, true, open_now))
-        open_now(mount, req, ino, fi);
+             !kv_park(mount, req, ino, fi, true, open_next))
+        open_next(mount, req, ino, fi);
 }
 
 /* -- READ and WRITE -- */
@@ -333,12 +377,24 @@ void kv_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
         fuse_reply_buf(req, part.data, part.len);
 }
 
+static void write_cleared(struct kv_txn *txn, void *ctx)
+{
+    KV_CLEANUP(kv_request_freep) struct kv_request *request = ctx;
+    struct kv_mount *mount = request->mount;
+    int err = kv_cleared_set_id(txn);
+    if (err)
+        fuse_reply_err(request->req, -err);
+    else
+        fuse_reply_write(request->req, request->size);
+    kv_mount_landed(mount);
+}
+
 void kv_op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
                  off_t offset, struct fuse_file_info *fi)
 {
     struct kv_mount *mount = kv_mount_of(req);
     struct kv_handle *handle = kv_mount_opened(mount, fi);
-    (void)ino;
+    uint32_t mode;
     int err = kv_store_writable(mount->store);
     if (err) {
         kv_handle_refuse(handle, err);
@@ -352,7 +408,13 @@ void kv_op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
         return;
     }
     note(mount, handle);
-    fuse_reply_write(req, size);
+    if (!kv_set_id(mount, req, ino, &mode)) {
+        fuse_reply_write(req, size);
+        return;
+    }
+    err = clear_set_id_first(mount, req, ino, mode, fi, size, write_cleared);
+    if (err)
+        fuse_reply_err(req, -err);
 }
 
 /* -- FLUSH, FSYNC, RELEASE -- */

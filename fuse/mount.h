@@ -101,7 +101,8 @@ struct kv_request {
     struct kv_mount *mount;
     fuse_req_t req;
     fuse_ino_t parent, ino;
-    struct fuse_file_info file; /* of a create */
+    struct fuse_file_info file; /* of a create or an open */
+    size_t size;                /* of a write */
     char *name;
     struct kv_path path;
 };
