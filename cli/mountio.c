@@ -97,17 +97,19 @@ int kv_mountio_describe(struct kv_mountio *mount, const char *key, struct kv_ent
 {
     struct stat st;
     KV_CLEANUP(kv_buf_done) struct kv_buf path = {0};
-    if (fstatat(kv_mountio_root(mount), key, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return -errno;
-    *ret = (struct kv_entry){.key = key};
-    describe_stat(&st, ret);
     kv_buf_addf(&path, "%s/%s", mount->path, key);
     kv_buf_addc(&path, '\0');
     if (kv_buf_error(&path))
         return -ENOMEM;
+    *ret = (struct kv_entry){.key = key};
+    /* The revision first. When the writer closes the file in between, it is none, not
+     * one that goes with older times. */
     ret->mod_revision = attribute(path.data, "user.kv.revision");
     ret->version = attribute(path.data, "user.kv.version");
     ret->create_revision = attribute(path.data, "user.kv.create_revision");
+    if (fstatat(kv_mountio_root(mount), key, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    describe_stat(&st, ret);
     return 0;
 }
 
