@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "httpd/field.h"
+#include "httpd/loan.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
 #include "httpd/value.h"
@@ -102,14 +103,30 @@ static void reply_range(struct kv_request *request, struct kv_record *record)
     kv_record_unref(record);
 }
 
+/* The record of the key; for HEAD it may be bare. A large value that the cache does not
+ * have is not read again while an answer is being sent from it. */
+static int read_record(struct kv_request *request, struct kv_record **ret)
+{
+    struct kv_http *http = request->http;
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
+    int err = kv_store_stat(http->store, request->rest, request->rest_len, &record);
+    if (err)
+        return err;
+    if (record->bare && request->method != KV_HEAD) {
+        *ret = kv_loans_find(http->loans, record);
+        return *ret ? 0
+                    : kv_store_get(http->store, request->rest, request->rest_len, ret);
+    }
+    *ret = KV_STEAL(record);
+    return 0;
+}
+
 void kv_keys_get(struct kv_request *request)
 {
     KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
     if (!check_key(request))
         return;
-    int (*read)(struct kv_store *, const void *, size_t, struct kv_record **) =
-        request->method == KV_HEAD ? kv_store_stat : kv_store_get;
-    int err = read(request->http->store, request->rest, request->rest_len, &record);
+    int err = read_record(request, &record);
     if (err || kv_record_is_dir(record)) {
         reply_key_errno(request, err ? err : -EISDIR);
         return;

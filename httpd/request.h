@@ -24,6 +24,7 @@
 #include <stdatomic.h>
 
 struct kv_conns;
+struct kv_loans;
 struct kv_hub;
 struct kv_route;
 struct kv_watcher;
@@ -62,6 +63,7 @@ struct kv_http {
     struct kv_http_counters counters;
     atomic_ullong body_memory; /* bytes of bodies held now */
     struct kv_budget answers;  /* bytes of answers held now */
+    struct kv_loans *loans;    /* the large values among them */
 };
 
 enum kv_method {

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "httpd/conn.h"
 #include "httpd/listen.h"
+#include "httpd/loan.h"
 #include "httpd/request.h"
 #include "httpd/serve.h"
 #include "httpd/watch.h"
@@ -160,7 +161,8 @@ static int set_up(struct kv_httpd *httpd, const struct kv_httpd_config *config)
     http->conns = kv_conns_new(&limits);
     http->hub =
         kv_hub_new(http, (unsigned)or_default(config->max_watches, WATCHES_DEFAULT));
-    return http->conns && http->hub ? 0 : -ENOMEM;
+    http->loans = kv_loans_new(&http->answers);
+    return http->conns && http->hub && http->loans ? 0 : -ENOMEM;
 }
 
 static int open_listeners(struct kv_httpd *httpd, const struct kv_httpd_config *config)
@@ -357,6 +359,7 @@ void kv_httpd_stop(struct kv_httpd *httpd)
     kv_hub_free(http->hub);
     kv_conns_free(http->conns);
     kv_drain_done(&http->drain);
+    kv_loans_free(http->loans);
     kv_budget_done(&http->answers);
     (void)pthread_cond_destroy(&httpd->tick_changed);
     (void)pthread_mutex_destroy(&httpd->tick_lock);

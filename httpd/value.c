@@ -4,10 +4,8 @@
  * queued again for every request: no allocation, no formatting. The response owns its
  * bytes and the record owns the response, so there is no cycle: the record may go while
  * a client is still being sent the response, which the library counts references of.
- * A large value is not copied: its response is made for one request and lends it the
- * record, which stays in memory until the last of its readers is done. That is what the
- * budget counts: each version once, from its first reader to its last. An answer of
- * headers alone lends nothing.
+ * A large value is not copied: its response is made for one request and borrows the
+ * record (loan.h). An answer of headers alone needs no value.
  *
  * A ready response costs several times a small record, and the bound of the cache does
  * not count it. So not every record gets one: one read in ATTACH_EVERY makes it, so a
@@ -16,6 +14,7 @@
 #include "httpd/value.h"
 
 #include "httpd/field.h"
+#include "httpd/loan.h"
 #include "httpd/reply.h"
 
 #include <errno.h>
@@ -34,18 +33,6 @@ struct ready {
     long long bytes;
 };
 
-/* What hangs on a large record instead. */
-struct readers {
-    pthread_mutex_t lock; /* the budget's is taken under it */
-    unsigned count;
-};
-
-/* One of them. */
-struct loan {
-    struct kv_budget *budget;
-    struct kv_record *record;
-};
-
 /* Not in kv_http: records, and so what hangs on them, outlive the server. */
 static atomic_llong attached_bytes;
 
@@ -57,60 +44,9 @@ static void free_ready(void *attachment)
     free(ready);
 }
 
-static void free_readers(void *attachment)
+static void end_loan(void *loan)
 {
-    struct readers *readers = attachment;
-    (void)pthread_mutex_destroy(&readers->lock);
-    free(readers);
-}
-
-/* The readers of a large record. NULL: no memory. */
-static struct readers *readers_of(struct kv_record *record)
-{
-    struct readers *readers = kv_record_attachment(record);
-    if (readers)
-        return readers;
-    readers = calloc(1, sizeof(*readers));
-    if (!readers)
-        return NULL;
-    if (pthread_mutex_init(&readers->lock, NULL)) {
-        free(readers);
-        return NULL;
-    }
-    struct readers *winner = kv_record_attach(record, readers, free_readers);
-    if (winner != readers)
-        free_readers(readers);
-    return winner;
-}
-
-/* One more reader: 0, -ENOBUFS when the budget has no room, -ENOMEM. */
-static int lend(struct kv_budget *budget, struct kv_record *record, struct loan **ret)
-{
-    struct readers *readers = readers_of(record);
-    struct loan *loan = readers ? malloc(sizeof(*loan)) : NULL;
-    if (!loan)
-        return -ENOMEM;
-    KV_SCOPED_LOCK(&readers->lock);
-    if (readers->count == 0 && !kv_budget_take(budget, kv_record_footprint(record))) {
-        free(loan);
-        return -ENOBUFS;
-    }
-    readers->count++;
-    *loan = (struct loan){budget, kv_record_ref(record)};
-    *ret = loan;
-    return 0;
-}
-
-static void end_loan(void *cls)
-{
-    struct loan *loan = cls;
-    struct readers *readers = kv_record_attachment(loan->record);
-    kv_lock(&readers->lock);
-    if (--readers->count == 0)
-        kv_budget_give(loan->budget, kv_record_footprint(loan->record));
-    kv_unlock(&readers->lock);
-    kv_record_unref(loan->record);
-    free(loan);
+    kv_loan_end(loan);
 }
 
 static bool add(struct MHD_Response *response, const char *name, const char *format,
@@ -167,18 +103,18 @@ static struct MHD_Response *copy_response(const char *bytes, size_t len)
 }
 
 /* A response from the record itself: 0, -ENOBUFS, -ENOMEM. */
-static int lent_response(struct kv_budget *budget, struct kv_record *record,
+static int lent_response(struct kv_loans *loans, struct kv_record *record,
                          size_t offset, size_t len, struct MHD_Response **ret)
 {
-    struct loan *loan;
-    int err = lend(budget, record, &loan);
+    struct kv_loan *loan;
+    int err = kv_loan_begin(loans, record, &loan);
     if (err)
         return err;
     *ret = MHD_create_response_from_buffer_with_free_callback_cls(
-        len, (char *)(uintptr_t)record->value + offset, end_loan, loan);
+        len, (char *)(uintptr_t)loan->record->value + offset, end_loan, loan);
     if (*ret)
         return 0;
-    end_loan(loan);
+    kv_loan_end(loan);
     return -ENOMEM;
 }
 
@@ -204,7 +140,7 @@ static void reply_part(struct kv_request *request, unsigned status,
     else if (len <= COPY_MAX)
         response = copy_response((const char *)record->value + offset, len);
     else
-        err = lent_response(&request->http->answers, record, offset, len, &response);
+        err = lent_response(request->http->loans, record, offset, len, &response);
     if (err) {
         kv_reply_errno(request, err, record->key, record->key_len);
         return;
@@ -217,10 +153,10 @@ static void reply_part(struct kv_request *request, unsigned status,
     kv_reply(request, status, response);
 }
 
-static bool may_attach(void)
+static bool may_attach(const struct kv_record *record)
 {
     static _Thread_local unsigned reads;
-    return ++reads % ATTACH_EVERY == 0 &&
+    return record->meta.size <= COPY_MAX && ++reads % ATTACH_EVERY == 0 &&
            atomic_load_explicit(&attached_bytes, memory_order_relaxed) <
                ATTACH_MAX_BYTES;
 }
@@ -251,9 +187,8 @@ static struct ready *attach(struct kv_record *record)
 void kv_value_reply(struct kv_request *request, unsigned status,
                     struct kv_record *record)
 {
-    bool small = record->meta.size <= COPY_MAX;
-    struct ready *ready = small ? kv_record_attachment(record) : NULL;
-    if (!ready && small && may_attach())
+    struct ready *ready = kv_record_attachment(record);
+    if (!ready && may_attach(record))
         ready = attach(record);
     if (!ready) {
         reply_part(request, status, record, 0, (size_t)record->meta.size);

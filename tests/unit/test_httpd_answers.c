@@ -20,6 +20,16 @@ static struct kv_httpd *server;
 static char *dir;
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 
+static void start_server(void)
+{
+    struct kv_httpd_config config = {
+        .socket_path = address.sun_path,
+        .max_memory_bytes = 2 * LARGE,
+        .transfer_timeout_s = 1,
+    };
+    ck_assert_int_eq(kv_httpd_start(store, &config, &server), 0);
+}
+
 static void setup(void)
 {
     store_setup_closed();
@@ -28,12 +38,7 @@ static void setup(void)
     dir = temp_dir_make();
     int len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", dir);
     ck_assert_int_lt(len, (int)sizeof(address.sun_path));
-    struct kv_httpd_config config = {
-        .socket_path = address.sun_path,
-        .max_memory_bytes = 2 * LARGE,
-        .transfer_timeout_s = 1,
-    };
-    ck_assert_int_eq(kv_httpd_start(store, &config, &server), 0);
+    start_server();
 }
 
 static void teardown(void)
@@ -174,7 +179,7 @@ static void wait_until_bytes(uint64_t wanted)
         ck_assert_int_lt(kv_clock_monotonic_ns(), end);
 }
 
-START_TEST(answers_of_one_version_count_once)
+static void answers_count_once(void)
 {
     ck_assert_int_eq(put_sized("k", LARGE, 'x'), 0);
     int first = begin_get("/v1/keys/k"), second = begin_get("/v1/keys/k");
@@ -183,6 +188,21 @@ START_TEST(answers_of_one_version_count_once)
     (void)close(first);
     (void)close(second);
     wait_until_bytes(0);
+}
+
+START_TEST(answers_of_one_version_count_once)
+{
+    answers_count_once();
+}
+END_TEST
+
+START_TEST(answers_of_one_version_count_once_without_a_cache)
+{
+    kv_httpd_stop(server);
+    store_config.cache_bytes = 1; /* keeps nothing */
+    store_reopen();
+    start_server();
+    answers_count_once();
 }
 END_TEST
 
@@ -284,6 +304,7 @@ START_TEST(body_that_is_kept_for_another_try_counts_twice)
 END_TEST
 
 KV_SUITE_WITH("httpd_answers", setup, teardown, answers_of_one_version_count_once,
+              answers_of_one_version_count_once_without_a_cache,
               answers_of_old_versions_are_bounded,
               answer_that_is_taken_byte_by_byte_is_cut,
               watch_that_does_not_read_is_cut_and_one_that_waits_is_not,
