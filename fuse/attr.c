@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "fuse/control.h"
 #include "fuse/expect.h"
+#include "fuse/orphan.h"
 #include "fuse/notify.h"
 #include "fuse/process.h"
 #include "fuse/publish.h"
@@ -39,57 +40,13 @@ static struct kv_handle *own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_
     return own ? kv_handle_ref(own) : NULL;
 }
 
-/* A handle through which the thread may ask about an inode without a key: the last that
- * its process has opened, or another one, of which it can have inherited the
- * descriptor. As long as the kernel has a name for the inode, it may be that which the
- * thread asks about, and has to look up again. */
-static struct kv_handle *orphan_handle(struct kv_mount *mount, pid_t tid,
-                                       fuse_ino_t ino)
+/* With what only the mount knows: of names that are not published, and access times. */
+static void show_own(const struct kv_subject *subject, struct stat *st)
 {
-    struct kv_handle *own = NULL, *other = NULL;
-    uint64_t announced = kv_notifier_announced(mount->notifier);
-    KV_SCOPED_LOCK(&mount->inodes.lock);
-    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
-    if (!inode)
-        return NULL;
-    KV_LIST_FOREACH(node, &inode->handles)
-    {
-        struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
-        if (kv_process_has(handle->process, tid))
-            own = handle;
-        else
-            other = handle;
-    }
-    if (!own && kv_inode_nameless_locked(inode, announced))
-        own = other;
-    return own ? kv_handle_ref(own) : NULL;
-}
-
-static void show_own_bytes(struct kv_handle *handle, struct kv_meta *meta)
-{
-    KV_SCOPED_LOCK(&handle->lock);
-    if (kv_handle_private_locked(handle) || !handle->record)
-        meta->size = kv_handle_size_locked(handle);
-    if (handle->mtime_set)
-        meta->mtime_ns = handle->mtime_ns;
-}
-
-/* An open file without a name. */
-static int orphan_meta(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
-                       struct kv_meta *ret)
-{
-    struct kv_handle *handle = orphan_handle(mount, fuse_req_ctx(req)->pid, ino);
-    if (!handle)
-        return -ESTALE;
-    kv_lock(&handle->lock);
-    *ret = handle->record ? handle->record->meta
-                          : (struct kv_meta){.id = ino, .mode = S_IFREG | 0600};
-    kv_unlock(&handle->lock);
-    show_own_bytes(handle, ret);
-    ret->id = ino;
-    kv_handle_drop(mount, handle);
-    kv_retry_forget(&mount->retry, fuse_req_ctx(req)->pid);
-    return 0;
+    if (S_ISDIR(st->st_mode) && subject->touched_ns > kv_timespec_ns(st->st_ctim))
+        st->st_mtim = st->st_ctim = kv_ns_timespec(subject->touched_ns);
+    if (subject->atime_set)
+        st->st_atim = kv_ns_timespec(subject->atime_ns);
 }
 
 int kv_attr_get(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
@@ -99,11 +56,12 @@ int kv_attr_get(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     int err = kv_resolve(mount, req, ino, false, &subject);
     if (err == -ESTALE) {
         struct kv_meta meta;
-        err = orphan_meta(mount, req, ino, &meta);
+        err = kv_orphan_meta(mount, req, ino, &meta);
         if (err)
             return err;
         kv_stat_fill(ret, &meta);
         ret->st_nlink = 0;
+        show_own(&subject, ret);
         *ret_settled = false;
         return 0;
     }
@@ -112,11 +70,12 @@ int kv_attr_get(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     if (!subject.settled) {
         struct kv_handle *own = own_handle(mount, fuse_req_ctx(req)->pid, ino);
         if (own) {
-            show_own_bytes(own, &subject.meta);
+            kv_handle_show(own, &subject.meta);
             kv_handle_drop(mount, own);
         }
     }
     kv_stat_fill(ret, &subject.meta);
+    show_own(&subject, ret);
     *ret_settled = subject.settled;
     return 0;
 }
@@ -195,6 +154,21 @@ static bool defer_mtime(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     return deferred;
 }
 
+/* Access times are kept as long as the kernel remembers the file. */
+static void keep_atime(struct kv_mount *mount, fuse_ino_t ino, const struct stat *attr,
+                       int to_set)
+{
+    if (!(to_set & FUSE_SET_ATTR_ATIME))
+        return;
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    if (!inode)
+        return;
+    inode->atime_set = true;
+    inode->atime_ns = to_set & FUSE_SET_ATTR_ATIME_NOW ? kv_clock_realtime_ns()
+                                                       : kv_timespec_ns(attr->st_atim);
+}
+
 static unsigned meta_of(const struct stat *attr, int to_set, struct kv_meta *meta)
 {
     unsigned set = 0;
@@ -229,17 +203,7 @@ static bool set_pending(struct kv_mount *mount, fuse_ino_t ino, unsigned set,
     struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
     if (!inode || !inode->pending || inode->publishing > 0)
         return false;
-    struct kv_meta *kept = &inode->pending->meta;
-    if (set & KV_SET_MODE)
-        kept->mode = (kept->mode & S_IFMT) | (meta->mode & 07777);
-    if (set & KV_SET_UID)
-        kept->uid = meta->uid;
-    if (set & KV_SET_GID)
-        kept->gid = meta->gid;
-    if (set & KV_SET_MTIME) {
-        kept->mtime_ns = meta->mtime_ns;
-        inode->pending->mtime_set = true;
-    }
+    kv_pending_set(inode->pending, set, meta);
     return true;
 }
 
@@ -254,7 +218,9 @@ static void set_done(struct kv_txn *txn, void *ctx)
     if (!err) {
         kv_stat_fill(&st, &txn->ops[0].result->meta);
     } else if (err == -ECANCELED || err == -ENOENT) {
-        err = orphan_meta(mount, request->req, request->ino, &orphan);
+        const struct kv_op *op = &txn->ops[0];
+        err = kv_orphan_set(mount, request->req, request->ino, op->set, &op->meta,
+                            &orphan);
         if (!err)
             kv_stat_fill(&st, &orphan);
     }
@@ -343,6 +309,7 @@ void kv_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set
         }
         to_set &= FUSE_SET_ATTR_MODE; /* without set-id bits */
     }
+    keep_atime(mount, ino, attr, to_set);
     unsigned set = meta_of(attr, to_set, &meta);
     if ((set & KV_SET_MTIME) && defer_mtime(mount, req, ino, meta.mtime_ns))
         set &= ~(unsigned)KV_SET_MTIME;

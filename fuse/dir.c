@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "fuse/control.h"
 #include "fuse/mount.h"
+#include "fuse/orphan.h"
 
 #include <errno.h>
 #include <string.h>
@@ -53,6 +54,8 @@ void kv_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     struct kv_mount *mount = kv_mount_of(req);
     KV_CLEANUP(kv_subject_done) struct kv_subject subject = {0};
     int err = kv_is_control(ino) ? 0 : kv_resolve(mount, req, ino, false, &subject);
+    if (err == -ESTALE && kv_orphan_dir(mount, ino, NULL))
+        err = 0;
     struct kv_dir *dir = err ? NULL : calloc(1, sizeof(*dir));
     if (!err && !dir)
         err = -ENOMEM;

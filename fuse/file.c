@@ -138,6 +138,7 @@ static int enter_pending_locked(struct kv_mount *mount,
     if (err)
         return err;
     kv_inode_set_pending_locked(inode, pending);
+    dir->touched_ns = pending->meta.ctime_ns;
     attach_locked(inode, handle);
     return 0;
 }

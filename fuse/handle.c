@@ -1,5 +1,6 @@
 #include "fuse/handle.h"
 
+#include "base/clock.h"
 #include "fuse/process.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ struct kv_handle *kv_handle_new(uint64_t ino, int flags, pid_t tid, bool truncat
     handle->id = record ? record->meta.id : 0;
     /* A new name opened for appending appends, too: two processes may do so at once. */
     handle->whole = truncated && (record || !handle->append);
+    handle->changed_ns = truncated ? kv_clock_realtime_ns() : 0;
     kv_flush_open(&handle->flush, truncated);
     return handle;
 }
@@ -68,6 +70,18 @@ static uint64_t record_size(const struct kv_handle *handle)
 uint64_t kv_handle_size_locked(const struct kv_handle *handle)
 {
     return record_size(handle) + handle->bytes.len;
+}
+
+void kv_handle_show(struct kv_handle *handle, struct kv_meta *meta)
+{
+    KV_SCOPED_LOCK(&handle->lock);
+    bool own = kv_handle_private_locked(handle);
+    if (own || !handle->record)
+        meta->size = kv_handle_size_locked(handle);
+    if (own && handle->changed_ns > meta->ctime_ns)
+        meta->mtime_ns = meta->ctime_ns = handle->changed_ns;
+    if (handle->mtime_set)
+        meta->mtime_ns = handle->mtime_ns;
 }
 
 bool kv_handle_wants_newest(struct kv_handle *handle, uint64_t offset,
@@ -169,6 +183,7 @@ static int make_whole(struct kv_handle *handle, uint64_t keep, uint64_t room)
 static void changed(struct kv_handle *handle)
 {
     handle->changes++;
+    handle->changed_ns = kv_clock_realtime_ns();
     handle->mtime_set = false;
     kv_flush_write(&handle->flush);
 }

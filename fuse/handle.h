@@ -38,7 +38,8 @@ struct kv_handle {
     bool
         whole; /* bytes are the whole value; otherwise what comes behind the record's */
     struct kv_buf bytes;
-    uint64_t changes; /* of the bytes, to tell whether a publication has them all */
+    uint64_t changes;   /* of the bytes, to tell whether a publication has them all */
+    int64_t changed_ns; /* when that was last */
     struct kv_flush flush;
     uint64_t closed_revision; /* of the store when flush.closed was set */
     bool owner_known; /* owner is the lock owner of the process that opened it */
@@ -64,6 +65,10 @@ bool kv_handle_unref(struct kv_handle *handle);
 /* Whether the handle has bytes of its own. */
 bool kv_handle_private_locked(const struct kv_handle *handle);
 uint64_t kv_handle_size_locked(const struct kv_handle *handle);
+
+/* What its process is to see of a file: size and times of the bytes it has written, the
+ * time it has set. */
+void kv_handle_show(struct kv_handle *handle, struct kv_meta *meta);
 
 /* Whether a read at this offset has to be of the newest version. */
 bool kv_handle_wants_newest(struct kv_handle *handle, uint64_t offset,

@@ -3,6 +3,8 @@
 #include "fuse/inode.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "store/txn.h"
 
 #include <errno.h>
 #include <string.h>
@@ -86,10 +88,28 @@ void kv_pending_free(struct kv_pending *pending)
     free(pending);
 }
 
+void kv_pending_set(struct kv_pending *pending, unsigned set,
+                    const struct kv_meta *meta)
+{
+    struct kv_meta *kept = &pending->meta;
+    if (set & KV_SET_MODE)
+        kept->mode = (kept->mode & S_IFMT) | (meta->mode & 07777);
+    if (set & KV_SET_UID)
+        kept->uid = meta->uid;
+    if (set & KV_SET_GID)
+        kept->gid = meta->gid;
+    if (set & KV_SET_MTIME) {
+        kept->mtime_ns = meta->mtime_ns;
+        pending->mtime_set = true;
+    }
+    kept->ctime_ns = kv_clock_realtime_ns();
+}
+
 static void free_inode(struct kv_inode *inode)
 {
     kv_list_remove(&inode->pending_node);
     kv_pending_free(inode->pending);
+    kv_pending_free(inode->orphan);
     free(inode->name);
     free(inode);
 }
@@ -306,6 +326,26 @@ void kv_inode_clear_pending_locked(struct kv_inode *inode)
     kv_pending_free(inode->pending);
     inode->pending = NULL;
     kv_list_remove(&inode->pending_node);
+}
+
+void kv_inode_orphan_pending_locked(struct kv_inode *inode)
+{
+    kv_pending_free(inode->orphan);
+    inode->orphan = inode->pending;
+    inode->pending = NULL;
+    inode->gone = true;
+    kv_list_remove(&inode->pending_node);
+}
+
+struct kv_pending *kv_inode_orphan_locked(struct kv_inode *inode,
+                                          const struct kv_meta *meta)
+{
+    if (!inode->orphan) {
+        inode->orphan = calloc(1, sizeof(*inode->orphan));
+        if (inode->orphan)
+            inode->orphan->meta = *meta;
+    }
+    return inode->orphan;
 }
 
 struct kv_inode *kv_inode_pending_child_locked(const struct kv_inode *dir,

@@ -71,6 +71,12 @@ struct kv_inode {
     struct kv_list_node pending_children; /* directory: names not published yet */
     struct kv_list_node pending_node;
     struct kv_pending *pending; /* NULL: the store knows it */
+    struct kv_pending *orphan;  /* what is kept of it since its key is gone, or NULL */
+    /* Directory: when an unpublished name last came or went. It counts as a change of
+     * the directory until the store knows a later one. */
+    int64_t touched_ns;
+    bool atime_set; /* the access time is the one that was set last */
+    int64_t atime_ns;
 };
 
 struct kv_inodes {
@@ -128,11 +134,21 @@ bool kv_inode_nameless_locked(const struct kv_inode *inode, uint64_t announced);
 void kv_inode_set_pending_locked(struct kv_inode *inode, struct kv_pending *pending);
 /* The store knows it now, or nobody will ever. */
 void kv_inode_clear_pending_locked(struct kv_inode *inode);
+/* The name was removed before it was published: what is known is kept for those who
+ * have it open. */
+void kv_inode_orphan_pending_locked(struct kv_inode *inode);
+/* What is kept of an inode whose key is gone, made from meta the first time; NULL: no
+ * memory. */
+struct kv_pending *kv_inode_orphan_locked(struct kv_inode *inode,
+                                          const struct kv_meta *meta);
 /* The unpublished inode of that name in a directory, or NULL. */
 struct kv_inode *kv_inode_pending_child_locked(const struct kv_inode *dir,
                                                const char *name, size_t name_len);
 
 void kv_pending_free(struct kv_pending *pending); /* NULL is allowed */
+/* Take over what set (KV_SET_*: mode, owner, mtime) names. */
+void kv_pending_set(struct kv_pending *pending, unsigned set,
+                    const struct kv_meta *meta);
 KV_DEFINE_CLEANUP(struct kv_pending, kv_pending_free)
 
 #endif

@@ -129,6 +129,9 @@ struct kv_subject {
     struct kv_meta meta;      /* the record's, or the pending one's */
     struct kv_path path;
     bool pending;
+    bool atime_set;
+    int64_t atime_ns;
+    int64_t touched_ns; /* of kv_inode */
     /* Its attributes may be cached: nobody has unpublished bytes, and the notifier is
      * done with the change. Its SETATTR carries attributes that the kernel takes over
      * whenever it gets to it, between another call's look at their validity and its

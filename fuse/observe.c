@@ -56,6 +56,8 @@ static void remove_locked(struct kv_mount *mount, struct kv_inode *inode,
     if (!inode)
         return;
     inode->gone = true;
+    if (event->type == KV_EVENT_RMDIR) /* without memory it is stale */
+        (void)kv_inode_orphan_locked(inode, &event->record->meta);
     if (event->origin != mount->origin)
         inode->moved_revision = event->revision;
 }

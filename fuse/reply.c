@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "fuse/notify.h"
+#include "fuse/orphan.h"
 
 #include <errno.h>
 #include <string.h>
@@ -67,7 +68,7 @@ int kv_enter(struct kv_mount *mount, fuse_ino_t parent, const char *name,
     if (err)
         return err;
     dir->confirmed = true;
-    *ret_settled = inode->confirmed && inode->unpublished == 0 &&
+    *ret_settled = inode->confirmed && inode->unpublished == 0 && !inode->atime_set &&
                    inode->moved_revision <= announced &&
                    record->meta.mod_revision <= announced;
     return 0;
@@ -95,6 +96,8 @@ int kv_child_path(struct kv_mount *mount, fuse_ino_t parent, const char *name,
     if (strlen(name) > KV_KEY_COMPONENT_MAX)
         return -ENAMETOOLONG;
     int err = kv_inodes_path(&mount->inodes, parent, name, ret);
+    if (err == -ESTALE && kv_orphan_dir(mount, parent, NULL))
+        return -ENOENT;
     return err ? err : kv_key_rule_errno(kv_key_check(ret->key, ret->len));
 }
 

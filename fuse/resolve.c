@@ -32,6 +32,9 @@ static int look(struct kv_mount *mount, fuse_ino_t ino, struct kv_subject *subje
     state->unsettled = inode->moved_revision > announced;
     state->unpublished = inode->unpublished > 0;
     subject->pending = inode->pending;
+    subject->atime_set = inode->atime_set;
+    subject->atime_ns = inode->atime_ns;
+    subject->touched_ns = inode->touched_ns;
     if (inode->pending)
         subject->meta = inode->pending->meta;
     return kv_inode_path_locked(inode, NULL, 0, &subject->path);

@@ -3,6 +3,7 @@
  *
  * A name that is not published yet exists in this mount only: unlinking it forgets it,
  * and before it is renamed, or something over it, it is published. */
+#include "base/clock.h"
 #include "fuse/expect.h"
 #include "fuse/publish.h"
 
@@ -138,8 +139,8 @@ static bool forget_pending(struct kv_mount *mount, fuse_ino_t parent, const char
         dir ? kv_inode_pending_child_locked(dir, name, strlen(name)) : NULL;
     if (!inode || inode->publishing > 0)
         return false;
-    kv_inode_clear_pending_locked(inode);
-    inode->gone = true;
+    kv_inode_orphan_pending_locked(inode);
+    dir->touched_ns = kv_clock_realtime_ns();
     return true;
 }
 
