@@ -23,8 +23,10 @@
 static const struct kv_setting rows[] = {
     {"data", 0, KV_SETTING_TEXT, FIELD(data), "DIR", 0, 0,
      "keep the store in DIR; made when missing"},
-    {"mount", 0, KV_SETTING_TEXT, FIELD(mount), "DIR", 0, 0,
-     "show the keys as files in DIR, an empty directory"},
+    {"mount", 0, KV_SETTING_LIST, FIELD(mounts), "DIR[,OPTION]...", 0, 0,
+     "show the keys as files in DIR, an empty directory; may be given again. Options: "
+     "ro, subdir=KEY (only that directory of the store), allow_other, uid=N, gid=N and "
+     "umask=NNN (how owners and modes show), nosuid, nodev, noexec, noatime"},
     {"listen", 0, KV_SETTING_LIST, FIELD(listen), "HOST:PORT", 0, 0,
      "serve HTTP there; may be given again; \"none\" for no HTTP over TCP"},
     {"socket", 0, KV_SETTING_TEXT, FIELD(socket), "PATH", 0, 0,
@@ -71,7 +73,8 @@ static const struct kv_setting rows[] = {
     {"max-watches", 0, KV_SETTING_NUMBER, FIELD(max_watches), "N", 1, 1000000,
      "refuse more watches over HTTP at once"},
     {"max-http-memory", 0, KV_SETTING_SIZE, FIELD(max_http_memory), "N", 32 * MIB, TIB,
-     "hold at most N bytes of HTTP request bodies in memory, and as much of answers that "
+     "hold at most N bytes of HTTP request bodies in memory, and as much of answers "
+     "that "
      "clients are slow to take; as a rule four of the largest values, at least 256M"},
     {"verbose", 'v', KV_SETTING_FLAG, FIELD(verbose), NULL, 0, 0, "log more"},
     {"version", 0, KV_SETTING_ONCE, FIELD(version), NULL, 0, 0,
@@ -321,9 +324,9 @@ int kv_config_parse(struct kv_config *config, int argc, char *const argv[],
 void kv_config_done(struct kv_config *config)
 {
     free(config->data);
-    free(config->mount);
     free(config->socket);
     free(config->file);
+    kv_config_list_done(&config->mounts);
     kv_config_list_done(&config->listen);
     kv_config_list_done(&config->allowed_hosts);
     *config = (struct kv_config){0};

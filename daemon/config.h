@@ -18,8 +18,8 @@
 #include <stdint.h>
 
 struct kv_config {
-    char *data, *mount, *socket, *file;
-    struct kv_config_list listen, allowed_hosts;
+    char *data, *socket, *file;
+    struct kv_config_list mounts, listen, allowed_hosts;
     struct kv_config_owner owner; /* of keys that are made over HTTP */
     enum kv_sync sync;
     uint64_t sync_interval_ms;

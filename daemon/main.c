@@ -2,13 +2,12 @@
  * apart in the opposite order, so that each is stopped while what it stands on still
  * runs. */
 #include "config.h"
+#include "mounts.h"
 #include "quit.h"
 #include "supervisor.h"
 #include "version.h"
 
-#include "base/json.h"
 #include "base/log.h"
-#include "fuse/session.h"
 #include "httpd/server.h"
 
 #include <errno.h>
@@ -23,52 +22,9 @@ struct daemon {
     struct kv_quit quit;
     char **config_text;
     struct kv_store *store;
-    struct kv_mount *mount;
+    struct kv_mounts *mounts;
     struct kv_httpd *httpd;
 };
-
-/* -- What httpd tells about the mount -- */
-
-static void mount_metrics(void *ctx, struct kv_buf *out)
-{
-    struct daemon *daemon = ctx;
-    struct kv_mount_status s;
-    kv_mount_status(daemon->mount, &s);
-    const struct {
-        const char *name, *type, *help;
-        uint64_t value;
-    } samples[] = {
-        {"kvfs_mount_inodes", "gauge", "Inodes the kernel knows.", s.inodes},
-        {"kvfs_mount_open_handles", "gauge", "Open file handles.", s.open_handles},
-        {"kvfs_mount_requests_total", "counter", "Requests of the kernel.", s.requests},
-        {"kvfs_mount_notified_total", "counter", "Changes repeated for inotify.",
-         s.notified},
-        {"kvfs_mount_notify_merged_total", "counter",
-         "Changes merged into a later one of the same key.", s.notify_merged},
-        {"kvfs_mount_notify_revision", "gauge",
-         "Every change up to this revision is announced.", s.notify_revision},
-    };
-    for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
-        kv_buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", samples[i].name,
-                    samples[i].help, samples[i].name, samples[i].type, samples[i].name,
-                    (unsigned long long)samples[i].value);
-}
-
-static void mount_status(void *ctx, struct kv_buf *out)
-{
-    struct daemon *daemon = ctx;
-    struct kv_mount_status s;
-    kv_mount_status(daemon->mount, &s);
-    kv_buf_adds(out, ",\"mount\":{\"path\":");
-    kv_json_string(out, daemon->config.mount, strlen(daemon->config.mount));
-    kv_buf_addf(out,
-                ",\"inodes\":%llu,\"open_handles\":%llu,\"requests\":%llu,"
-                "\"notified\":%llu,\"notify_merged\":%llu,\"notify_revision\":%llu}",
-                (unsigned long long)s.inodes, (unsigned long long)s.open_handles,
-                (unsigned long long)s.requests, (unsigned long long)s.notified,
-                (unsigned long long)s.notify_merged,
-                (unsigned long long)s.notify_revision);
-}
 
 /* -- Start; each reports its own failure, once -- */
 
@@ -102,27 +58,28 @@ static int start_store(struct daemon *daemon)
     return err;
 }
 
-static int start_mount(struct daemon *daemon)
+static int start_mounts(struct daemon *daemon)
 {
-    const char *path = daemon->config.mount;
-    if (!path)
-        return 0;
-    struct kv_mount_config config = {
-        .path = path,
-        .threads = (unsigned)daemon->config.mount_threads,
-        .allow_other = daemon->config.allow_other,
-        .config_text = (const char *const *)daemon->config_text,
+    const struct kv_config *config = &daemon->config;
+    daemon->mounts = kv_mounts_new(&(struct kv_mounts_config){
+        .store = daemon->store,
+        .threads = (unsigned)config->mount_threads,
+        .allow_other = config->allow_other,
         .version = KV_VERSION,
+        .config_text = (const char *const *)daemon->config_text,
         .ended = kv_quit_unmounted,
         .ended_ctx = &daemon->quit,
-    };
-    int err = kv_mount_start(daemon->store, &config, &daemon->mount);
-    if (err == -ENOTEMPTY || err == -ENOTDIR)
-        kv_error("mount point '%s' is not an empty directory", path);
-    else if (err == -ENOENT)
-        kv_error("mount point '%s' does not exist", path);
-    else if (err)
-        kv_error("cannot mount on '%s': %s", path, kv_strerror(err));
+    });
+    if (!daemon->mounts) {
+        kv_error("out of memory");
+        return -ENOMEM;
+    }
+    KV_CLEANUP(kv_buf_done) struct kv_buf error = {0};
+    int err = 0;
+    for (size_t i = 0; i < config->mounts.count && !err; i++)
+        err = kv_mounts_add(daemon->mounts, config->mounts.items[i], &error);
+    if (err)
+        kv_error("%.*s", (int)error.len, error.data);
     return err;
 }
 
@@ -143,9 +100,9 @@ static int start_httpd(struct daemon *daemon)
         .max_watches = (unsigned)config->max_watches,
         .max_memory_bytes = config->max_http_memory,
         .version = KV_VERSION,
-        .more_metrics = daemon->mount ? mount_metrics : NULL,
-        .more_status = daemon->mount ? mount_status : NULL,
-        .more_ctx = daemon,
+        .more_metrics = kv_mounts_metrics,
+        .more_status = kv_mounts_status,
+        .more_ctx = daemon->mounts,
     };
     return kv_httpd_start(daemon->store, &httpd, &daemon->httpd); /* logs the reason */
 }
@@ -160,8 +117,7 @@ static void tell_supervisor(const char *state)
 static void announce(struct daemon *daemon)
 {
     kv_info("version %s, data in '%s'", KV_VERSION, daemon->config.data);
-    if (daemon->mount)
-        kv_info("mounted on '%s'", daemon->config.mount);
+    kv_mounts_announce(daemon->mounts);
     const char *const *addresses =
         daemon->httpd ? kv_httpd_addresses(daemon->httpd) : NULL;
     for (; addresses && *addresses; addresses++)
@@ -181,7 +137,7 @@ static int start(struct daemon *daemon)
     }
     int err = start_store(daemon);
     if (!err)
-        err = start_mount(daemon);
+        err = start_mounts(daemon);
     if (!err)
         err = start_httpd(daemon);
     if (!err)
@@ -205,18 +161,20 @@ static int serve(struct daemon *daemon)
             kv_info("stopping on SIG%s", sigabbrev_np(signal_number));
             return 0;
         }
-        if (!daemon->httpd) {
-            kv_notice("'%s' was unmounted: stopping", daemon->config.mount);
+        kv_mounts_reap(daemon->mounts);
+        if (kv_mounts_count(daemon->mounts) > 0)
+            continue;
+        kv_notice("no mount is left: %s",
+                  daemon->httpd ? "serving HTTP only" : "stopping");
+        if (!daemon->httpd)
             return 0;
-        }
-        kv_warning("'%s' was unmounted: serving HTTP only", daemon->config.mount);
     }
 }
 
 static void stop(struct daemon *daemon)
 {
     kv_httpd_stop(daemon->httpd);
-    kv_mount_stop(daemon->mount);
+    kv_mounts_stop(daemon->mounts);
     kv_store_close(daemon->store);
     kv_config_text_free(daemon->config_text);
 }
@@ -266,7 +224,7 @@ static int print_help(void)
 
 static bool serves_nothing(const struct kv_config *config)
 {
-    return config->listen.count == 0 && !config->socket && !config->mount;
+    return config->listen.count == 0 && !config->socket && config->mounts.count == 0;
 }
 
 static int parsed(struct daemon *daemon, int err, const struct kv_buf *error)

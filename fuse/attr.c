@@ -59,7 +59,7 @@ int kv_attr_get(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
         err = kv_orphan_meta(mount, req, ino, &meta);
         if (err)
             return err;
-        kv_stat_fill(ret, &meta);
+        kv_stat_fill(mount, ret, &meta);
         ret->st_nlink = 0;
         show_own(&subject, ret);
         *ret_settled = false;
@@ -74,7 +74,7 @@ int kv_attr_get(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
             kv_handle_drop(mount, own);
         }
     }
-    kv_stat_fill(ret, &subject.meta);
+    kv_stat_fill(mount, ret, &subject.meta);
     show_own(&subject, ret);
     *ret_settled = subject.settled;
     return 0;
@@ -102,6 +102,7 @@ static void getattr_later(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino
 void kv_op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct kv_mount *mount = kv_mount_of(req);
+    ino = kv_ino_of(mount, ino);
     (void)fi; /* the kernel sends none, not even for fstat */
     if (kv_is_control(ino))
         kv_control_getattr(mount, req, ino);
@@ -216,13 +217,13 @@ static void set_done(struct kv_txn *txn, void *ctx)
     struct stat st;
     int err = txn->error;
     if (!err) {
-        kv_stat_fill(&st, &txn->ops[0].result->meta);
+        kv_stat_fill(mount, &st, &txn->ops[0].result->meta);
     } else if (err == -ECANCELED || err == -ENOENT) {
         const struct kv_op *op = &txn->ops[0];
         err = kv_orphan_set(mount, request->req, request->ino, op->set, &op->meta,
                             &orphan);
         if (!err)
-            kv_stat_fill(&st, &orphan);
+            kv_stat_fill(mount, &st, &orphan);
     }
     if (err)
         fuse_reply_err(request->req, -err);
@@ -294,6 +295,7 @@ void kv_op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set
                    struct fuse_file_info *fi)
 {
     struct kv_mount *mount = kv_mount_of(req);
+    ino = kv_ino_of(mount, ino);
     struct kv_meta meta = {0};
     if (kv_is_control(ino)) {
         fuse_reply_err(req, EPERM);

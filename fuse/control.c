@@ -125,7 +125,7 @@ static int fill_stat(struct kv_mount *mount, fuse_ino_t ino, struct stat *st)
     meta.id = ino;
     meta.size = 0; /* as in /proc: known when it is read */
     meta.mode = ino == CONTROL_DIR ? S_IFDIR | 0555 : S_IFREG | 0444;
-    kv_stat_fill(st, &meta);
+    kv_stat_fill(mount, st, &meta);
     return 0;
 }
 
@@ -133,7 +133,7 @@ bool kv_control_lookup(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent
                        const char *name)
 {
     fuse_ino_t ino = 0;
-    if (parent == FUSE_ROOT_ID && strcmp(name, KV_KEY_CONTROL) == 0) {
+    if (parent == KV_ROOT_ID && strcmp(name, KV_KEY_CONTROL) == 0) {
         ino = CONTROL_DIR;
     } else if (!kv_is_control(parent)) {
         return false;

@@ -52,6 +52,7 @@ static void free_dir(struct kv_mount *mount, struct kv_dir *dir)
 void kv_op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct kv_mount *mount = kv_mount_of(req);
+    ino = kv_ino_of(mount, ino);
     KV_CLEANUP(kv_subject_done) struct kv_subject subject = {0};
     int err = kv_is_control(ino) ? 0 : kv_resolve(mount, req, ino, false, &subject);
     if (err == -ESTALE && kv_orphan_dir(mount, ino, NULL))
@@ -324,7 +325,7 @@ static int enter(struct filling *filling, const char *name,
     kv_buf_add(&filling->entered, &record->meta.id, sizeof(uint64_t));
     if (kv_store_revision(mount->store) != revision)
         settled = false;
-    kv_entry_fill(ret, &record->meta, settled);
+    kv_entry_fill(mount, ret, &record->meta, settled);
     return 0;
 }
 
@@ -354,7 +355,7 @@ static uint64_t parent_id(struct kv_mount *mount, fuse_ino_t ino)
 {
     KV_SCOPED_LOCK(&mount->inodes.lock);
     const struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
-    return inode && inode->parent ? inode->parent->id : KV_ROOT_ID;
+    return inode && inode->parent ? inode->parent->id : mount->root_id;
 }
 
 /* "." and ".."; false when there is no room. */

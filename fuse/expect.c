@@ -82,10 +82,10 @@ static int shown_entry(struct kv_mount *mount, fuse_ino_t parent, const char *na
         err = kv_store_stat(mount->store, path.key, path.len, &now);
     if (!err && now->meta.id == record->meta.id) {
         err = kv_enter(mount, parent, name, now, &settled);
-        kv_entry_fill(ret, &now->meta, settled);
+        kv_entry_fill(mount, ret, &now->meta, settled);
         return err;
     }
-    kv_entry_fill(ret, &record->meta, false);
+    kv_entry_fill(mount, ret, &record->meta, false);
     ret->entry_timeout = 0;
     return enter_shown(mount, parent, name, record);
 }
@@ -136,7 +136,7 @@ static int remembered(struct kv_mount *mount, fuse_ino_t ino, struct stat *ret)
     struct kv_meta meta = {.id = ino, .mode = inode->type | 0700};
     meta.uid = getuid();
     meta.gid = getgid();
-    kv_stat_fill(ret, &meta);
+    kv_stat_fill(mount, ret, &meta);
     return 0;
 }
 
@@ -149,7 +149,7 @@ static void reply_attr(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino)
     if (!err)
         err = kv_store_stat(mount->store, path.key, path.len, &record);
     if (!err && record->meta.id == ino)
-        kv_stat_fill(&st, &record->meta);
+        kv_stat_fill(mount, &st, &record->meta);
     else
         err = remembered(mount, ino, &st);
     if (err)

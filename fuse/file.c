@@ -57,7 +57,7 @@ static void reply_create(struct kv_mount *mount, fuse_req_t req,
                          struct fuse_file_info *fi)
 {
     struct fuse_entry_param entry;
-    kv_entry_fill(&entry, meta, false);
+    kv_entry_fill(mount, &entry, meta, false);
     note(mount, handle);
     fill_file_info(mount, fi, handle, true);
     if (fuse_reply_create(req, &entry, fi) != -ENOENT)
@@ -233,6 +233,7 @@ void kv_op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
 {
     struct kv_mount *mount = kv_mount_of(req);
     struct kv_request *request = NULL;
+    parent = kv_ino_of(mount, parent);
     if (kv_expect_make(mount, req, parent, name, fi))
         return;
     int err = kv_request_new(mount, req, parent, name, &request);
@@ -347,6 +348,7 @@ static void open_next(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
 void kv_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct kv_mount *mount = kv_mount_of(req);
+    ino = kv_ino_of(mount, ino);
     if (kv_is_control(ino))
         kv_control_open(mount, req, ino, fi);
     else if (!kv_expect_open(mount, req, fi) &&

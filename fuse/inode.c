@@ -114,13 +114,14 @@ static void free_inode(struct kv_inode *inode)
     free(inode);
 }
 
-int kv_inodes_init(struct kv_inodes *inodes)
+int kv_inodes_init(struct kv_inodes *inodes, uint64_t root_id, const char *key,
+                   size_t key_len)
 {
     *inodes = (struct kv_inodes){.bucket_count = FIRST_BUCKETS};
     inodes->buckets = calloc(FIRST_BUCKETS, sizeof(struct kv_inode *));
     if (!inodes->buckets)
         return -ENOMEM;
-    inodes->root = add(inodes, KV_ROOT_ID, S_IFDIR, "", 0);
+    inodes->root = add(inodes, root_id, S_IFDIR, key, key_len);
     if (!inodes->root) {
         free(inodes->buckets);
         return -ENOMEM;

@@ -91,8 +91,10 @@ struct kv_path {
     char key[KV_KEY_MAX + 1];
 };
 
-/* A table with the root in it. -ENOMEM. */
-int kv_inodes_init(struct kv_inodes *inodes);
+/* A table with the root in it: a directory with no parent here, at its whole key.
+ * -ENOMEM. */
+int kv_inodes_init(struct kv_inodes *inodes, uint64_t root_id, const char *key,
+                   size_t key_len);
 /* Frees every inode; no handle may be left. */
 void kv_inodes_done(struct kv_inodes *inodes);
 

@@ -54,7 +54,7 @@ static void lookup(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
     err = find(mount, req, &path, &record);
     if (is_pending && err == -ENOENT) {
         struct fuse_entry_param entry;
-        kv_entry_fill(&entry, &pending, false);
+        kv_entry_fill(mount, &entry, &pending, false);
         kv_reply_entry(mount, req, &entry);
         return;
     }
@@ -69,6 +69,7 @@ static void lookup(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
 void kv_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct kv_mount *mount = kv_mount_of(req);
+    parent = kv_ino_of(mount, parent);
     if (!kv_control_lookup(mount, req, parent, name) &&
         !kv_expect_lookup(mount, req, parent, name))
         lookup(mount, req, parent, name);
@@ -95,6 +96,7 @@ void kv_op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *f
 void kv_op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
     struct kv_mount *mount = kv_mount_of(req);
+    ino = kv_ino_of(mount, ino);
     KV_CLEANUP(kv_subject_done) struct kv_subject subject = {0};
     KV_CLEANUP(kv_free) char *target = NULL;
     int err =

@@ -32,6 +32,9 @@ struct kv_mount {
     struct kv_store *store;
     uint32_t origin; /* of the changes made through this mount */
     uint64_t max_value_bytes;
+    uint64_t root_id; /* of the directory that is mounted */
+    bool read_only;
+    struct kv_mount_view view;
     const char *version;
     const char *const *config_text;
     void (*ended)(void *ctx);
@@ -70,6 +73,18 @@ static inline struct kv_mount *kv_mount_of(fuse_req_t req)
     struct kv_mount *mount = fuse_req_userdata(req);
     atomic_fetch_add_explicit(&mount->requests, 1, memory_order_relaxed);
     return mount;
+}
+
+/* The kernel's root is inode 1, whatever directory is mounted. Every handler begins
+ * with kv_ino_of, and what goes to the kernel by number goes through kv_nodeid_of. */
+static inline uint64_t kv_ino_of(const struct kv_mount *mount, fuse_ino_t nodeid)
+{
+    return nodeid == FUSE_ROOT_ID ? mount->root_id : nodeid;
+}
+
+static inline fuse_ino_t kv_nodeid_of(const struct kv_mount *mount, uint64_t id)
+{
+    return id == mount->root_id ? FUSE_ROOT_ID : id;
 }
 
 /* From a handler: have the kernel drop the attributes it keeps of an inode. */
@@ -152,7 +167,8 @@ struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle);
 
 /* -- Answers (reply.c) -- */
 
-void kv_stat_fill(struct stat *st, const struct kv_meta *meta);
+void kv_stat_fill(const struct kv_mount *mount, struct stat *st,
+                  const struct kv_meta *meta);
 
 /* For how long the kernel may keep these attributes: for ever, or for this one use when
  * they are not settled or have just changed. The kernel takes new attributes over field
@@ -163,8 +179,8 @@ void kv_stat_fill(struct stat *st, const struct kv_meta *meta);
 #define KV_AT_REST_NS (100 * KV_NS_PER_MS)
 double kv_attr_timeout(const struct stat *st, bool settled);
 /* A lookup of inode in that state: attributes are cached when settled. */
-void kv_entry_fill(struct fuse_entry_param *entry, const struct kv_meta *meta,
-                   bool settled);
+void kv_entry_fill(const struct kv_mount *mount, struct fuse_entry_param *entry,
+                   const struct kv_meta *meta, bool settled);
 /* Reply with an entry whose nlookup was raised; lowers it when nobody took the reply.
  */
 void kv_reply_entry(struct kv_mount *mount, fuse_req_t req,

@@ -33,8 +33,8 @@ static void tell_kernel(struct observation *observation)
     struct kv_mount *mount = observation->mount;
     for (size_t i = 0; i < observation->count; i++) {
         const struct stale *stale = &observation->stale[i];
-        int err = fuse_lowlevel_notify_inval_inode(mount->session, stale->id,
-                                                   stale->listing ? 0 : -1, 0);
+        int err = fuse_lowlevel_notify_inval_inode(
+            mount->session, kv_nodeid_of(mount, stale->id), stale->listing ? 0 : -1, 0);
         if (err == -ENOENT && stale->confirmed)
             kv_notifier_repair(mount->notifier, stale->id);
     }

@@ -7,6 +7,7 @@
 #include "fuse/replay.h"
 
 #include "fuse/outside.h"
+#include "fuse/readonly.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,6 +68,14 @@ static int identify(int fd, dev_t *ret_device, uint64_t *ret_id)
     return 0;
 }
 
+static int open_mounted(const struct kv_mount *mount)
+{
+    if (mount->read_only)
+        return kv_readonly_open(mount->path);
+    int fd = openat(AT_FDCWD, mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
 /* After an umount the path leads somewhere else, where nothing may be touched. */
 static int open_root(struct kv_replay *replay)
 {
@@ -74,11 +83,12 @@ static int open_root(struct kv_replay *replay)
         return 0;
     dev_t device = 0;
     uint64_t id = 0;
-    int fd = openat(AT_FDCWD, replay->mount->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const struct kv_mount *mount = replay->mount;
+    int fd = open_mounted(mount);
     if (fd < 0)
-        return -errno;
+        return fd;
     int err = identify(fd, &device, &id);
-    if (!err && (device != replay->mount->device || id != KV_ROOT_ID))
+    if (!err && (device != mount->device || id != mount->root_id))
         err = -ENOTCONN;
     if (err)
         kv_outside_close(&fd);
@@ -87,14 +97,29 @@ static int open_root(struct kv_replay *replay)
     return err;
 }
 
+/* The path of a key from the mount's root; NULL: it is not below that. */
+static const char *place_of(struct kv_replay *replay, const char *key, size_t len)
+{
+    struct kv_inodes *inodes = &replay->mount->inodes;
+    struct kv_path root;
+    if (kv_inodes_path(inodes, replay->mount->root_id, NULL, &root))
+        return NULL;
+    if (kv_key_equal(key, len, root.key, root.len))
+        return ".";
+    if (root.len == 0)
+        return key;
+    return kv_key_is_below(key, len, root.key, root.len) ? key + root.len + 1 : NULL;
+}
+
 /* Open the directory at that path if it is the one. */
 static int open_dir_at(struct kv_replay *replay, int at, uint64_t id, const char *path,
                        int *ret_fd)
 {
     dev_t device = 0;
     uint64_t found = 0;
-    int fd =
-        openat(at, *path ? path : ".", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (!path)
+        return -ENOENT;
+    int fd = openat(at, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     int err = identify(fd, &device, &found);
@@ -220,13 +245,15 @@ static int open_dir(struct kv_replay *replay, uint64_t id, const char *child_key
     struct kv_path path;
     int err = kv_inodes_path(&replay->mount->inodes, id, NULL, &path);
     if (!err)
-        err = open_dir_at(replay, replay->root, id, path.key, ret_fd);
+        err = open_dir_at(replay, replay->root, id,
+                          place_of(replay, path.key, path.len), ret_fd);
     if (!err)
         return 0;
     path.len = kv_key_parent_len(child_key, child_len);
     memcpy(path.key, child_key, path.len);
     path.key[path.len] = '\0';
-    err = open_dir_at(replay, replay->root, id, path.key, ret_fd);
+    err = open_dir_at(replay, replay->root, id, place_of(replay, path.key, path.len),
+                      ret_fd);
     return err ? open_gone(replay, id, ret_fd) : 0;
 }
 
@@ -369,13 +396,50 @@ static const char *name_of(const char *key, size_t len)
     return key + kv_key_name_offset(key, len);
 }
 
-static int replay_rename(struct kv_replay *replay, const struct kv_event *event,
-                         const struct kv_event *partner)
+/* Whether a key is, or was at the event, below the mount's root: its directory is
+ * known, or is where the root is now. */
+static bool is_inside(struct kv_replay *replay, uint64_t dir_id, const char *key,
+                      size_t len)
+{
+    struct kv_path path;
+    return kv_inodes_path(&replay->mount->inodes, dir_id, NULL, &path) == 0 ||
+           place_of(replay, key, len);
+}
+
+/* Out of the directory that is mounted: who watches there sees a key go, and another
+ * one come when they were exchanged. */
+static int move_out(struct kv_replay *replay, const struct kv_event *event,
+                    const struct kv_event *partner, const char *old)
+{
+    struct end from = {-1, event->from_parent_id, name_of(old, event->from_len)};
+    int err = use_dir(replay, event->from_parent_id, old, event->from_len);
+    if (err)
+        return err;
+    from.dir = replay->dir;
+    err = take(replay, &from, event->record);
+    return err || !partner ? err : make(replay, &from, partner->record);
+}
+
+/* Into it: a key comes, for one that goes when there was one. */
+static int move_in(struct kv_replay *replay, const struct kv_event *event)
 {
     const struct kv_record *record = event->record;
-    KV_CLEANUP(kv_free) char *old = strndup(event->from, event->from_len);
-    if (!old)
-        return -ENOMEM;
+    struct end to = {-1, event->parent_id, name_of(record->key, record->key_len)};
+    KV_CLEANUP(kv_record_unrefp)
+    struct kv_record *replaced = replaced_record(replay, event);
+    int err = use_dir(replay, event->parent_id, record->key, record->key_len);
+    if (err)
+        return err;
+    to.dir = replay->dir;
+    if (replaced)
+        err = take(replay, &to, replaced);
+    return err ? err : make(replay, &to, event->record);
+}
+
+static int move_inside(struct kv_replay *replay, const struct kv_event *event,
+                       const struct kv_event *partner, const char *old)
+{
+    const struct kv_record *record = event->record;
     int err = use_dir(replay, event->parent_id, record->key, record->key_len);
     if (err)
         return err;
@@ -392,15 +456,34 @@ static int replay_rename(struct kv_replay *replay, const struct kv_event *event,
     return move(replay, event, partner, &from, &to);
 }
 
-/* The end of an event that has one. The root directory is "." in itself. */
+static int replay_rename(struct kv_replay *replay, const struct kv_event *event,
+                         const struct kv_event *partner)
+{
+    const struct kv_record *record = event->record;
+    KV_CLEANUP(kv_free) char *old = strndup(event->from, event->from_len);
+    if (!old)
+        return -ENOMEM;
+    bool from = is_inside(replay, event->from_parent_id, old, event->from_len);
+    bool to = is_inside(replay, event->parent_id, record->key, record->key_len);
+    if (from && to)
+        return move_inside(replay, event, partner, old);
+    if (from)
+        return move_out(replay, event, partner, old);
+    if (!to)
+        return -ENOENT;
+    return partner ? replay_rename(replay, partner, event) : move_in(replay, event);
+}
+
+/* The end of an event that has one. The mount's root is "." in itself. */
 static int only_end(struct kv_replay *replay, const struct kv_event *event,
                     struct end *ret)
 {
     const struct kv_record *record = event->record;
-    uint64_t dir_id = record->key_len ? event->parent_id : KV_ROOT_ID;
+    bool root = record->meta.id == replay->mount->root_id;
+    uint64_t dir_id = root ? record->meta.id : event->parent_id;
     int err = use_dir(replay, dir_id, record->key, record->key_len);
     *ret = (struct end){replay->dir, dir_id,
-                        record->key_len ? name_of(record->key, record->key_len) : "."};
+                        root ? "." : name_of(record->key, record->key_len)};
     return err;
 }
 
@@ -438,28 +521,37 @@ int kv_replay_modify(struct kv_replay *replay, const struct kv_event *event)
     return err ? err : touch(&end, MTIME_NOW);
 }
 
+/* Where an inode is now, from the root, which is open then. */
+static int find_place(struct kv_replay *replay, uint64_t id, struct kv_path *path,
+                      const char **ret)
+{
+    int err = open_root(replay);
+    if (!err)
+        err = kv_inodes_path(&replay->mount->inodes, id, NULL, path);
+    if (err)
+        return err;
+    *ret = place_of(replay, path->key, path->len);
+    return *ret ? 0 : -ENOENT;
+}
+
 int kv_replay_modify_inode(struct kv_replay *replay, uint64_t id)
 {
     struct kv_path path;
-    int err = open_root(replay);
-    if (!err)
-        err = kv_inodes_path(&replay->mount->inodes, id, NULL, &path);
-    if (err)
-        return err;
-    return negative(utimensat(replay->root, path.len ? path.key : ".", MTIME_NOW,
-                              AT_SYMLINK_NOFOLLOW));
+    const char *place;
+    int err = find_place(replay, id, &path, &place);
+    return err ? err
+               : negative(
+                     utimensat(replay->root, place, MTIME_NOW, AT_SYMLINK_NOFOLLOW));
 }
 
 int kv_replay_fetch(struct kv_replay *replay, uint64_t id)
 {
     struct kv_path path;
+    const char *place;
     struct statx sx;
-    int err = open_root(replay);
-    if (!err)
-        err = kv_inodes_path(&replay->mount->inodes, id, NULL, &path);
-    if (err)
-        return err;
-    return negative(statx(replay->root, path.len ? path.key : ".",
-                          AT_STATX_FORCE_SYNC | AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS,
-                          &sx));
+    int err = find_place(replay, id, &path, &place);
+    return err ? err
+               : negative(statx(replay->root, place,
+                                AT_STATX_FORCE_SYNC | AT_SYMLINK_NOFOLLOW,
+                                STATX_BASIC_STATS, &sx));
 }

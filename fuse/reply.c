@@ -12,14 +12,16 @@
 
 #define BLOCK 4096
 
-void kv_stat_fill(struct stat *st, const struct kv_meta *meta)
+void kv_stat_fill(const struct kv_mount *mount, struct stat *st,
+                  const struct kv_meta *meta)
 {
+    const struct kv_mount_view *view = &mount->view;
     *st = (struct stat){
         .st_ino = meta->id,
-        .st_mode = meta->mode,
+        .st_mode = meta->mode & ~(uint32_t)(view->umask & 0777),
         .st_nlink = 1,
-        .st_uid = meta->uid,
-        .st_gid = meta->gid,
+        .st_uid = view->has_uid ? view->uid : meta->uid,
+        .st_gid = view->has_gid ? view->gid : meta->gid,
         .st_size = (off_t)meta->size,
         .st_blksize = BLOCK,
         .st_blocks = (blkcnt_t)((meta->size + 511) / 512),
@@ -35,14 +37,14 @@ double kv_attr_timeout(const struct stat *st, bool settled)
     return settled && age_ns >= KV_AT_REST_NS ? KV_FOREVER : 0;
 }
 
-void kv_entry_fill(struct fuse_entry_param *entry, const struct kv_meta *meta,
-                   bool settled)
+void kv_entry_fill(const struct kv_mount *mount, struct fuse_entry_param *entry,
+                   const struct kv_meta *meta, bool settled)
 {
     *entry = (struct fuse_entry_param){
         .ino = meta->id,
         .entry_timeout = KV_FOREVER,
     };
-    kv_stat_fill(&entry->attr, meta);
+    kv_stat_fill(mount, &entry->attr, meta);
     entry->attr_timeout = kv_attr_timeout(&entry->attr, settled);
 }
 
@@ -84,7 +86,7 @@ void kv_reply_record(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
         fuse_reply_err(req, -err);
         return;
     }
-    kv_entry_fill(&entry, &record->meta, settled);
+    kv_entry_fill(mount, &entry, &record->meta, settled);
     kv_reply_entry(mount, req, &entry);
 }
 

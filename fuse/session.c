@@ -10,6 +10,7 @@
 #include "fuse/observe.h"
 #include "fuse/outside.h"
 #include "fuse/publish.h"
+#include "fuse/readonly.h"
 
 #include "base/log.h"
 
@@ -189,15 +190,15 @@ static unsigned thread_count(unsigned wanted)
                                  : count;
 }
 
-static int new_session(struct kv_mount *mount, bool allow_other)
+static int new_session(struct kv_mount *mount, const struct kv_mount_config *config)
 {
-    const char *options =
-        allow_other ? "fsname=kvfs,subtype=kvfs,default_permissions,allow_other"
-                    : "fsname=kvfs,subtype=kvfs,default_permissions";
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
     int err = 0;
-    if (fuse_opt_add_arg(&args, "kvfs") || fuse_opt_add_arg(&args, "-o") ||
-        fuse_opt_add_arg(&args, options))
+    if (fuse_opt_add_arg(&args, "kvfs") ||
+        fuse_opt_add_arg(&args, "-ofsname=kvfs,subtype=kvfs,default_permissions") ||
+        (config->allow_other && fuse_opt_add_arg(&args, "-oallow_other")) ||
+        (config->options &&
+         (fuse_opt_add_arg(&args, "-o") || fuse_opt_add_arg(&args, config->options))))
         err = -ENOMEM;
     if (!err) {
         fuse_set_log_func(log_libfuse);
@@ -282,6 +283,20 @@ static void free_mount(struct kv_mount *mount)
     free(mount);
 }
 
+/* The table of inodes, with the directory that is mounted as its root. */
+static int init_inodes(struct kv_mount *mount, const char *subdir)
+{
+    const char *key = subdir ? subdir : "";
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *root = NULL;
+    int err = kv_store_stat(mount->store, key, strlen(key), &root);
+    if (!err && !kv_record_is_dir(root))
+        err = -ENOTDIR;
+    if (err)
+        return subdir ? -EREMOTE : err;
+    mount->root_id = root->meta.id;
+    return kv_inodes_init(&mount->inodes, mount->root_id, key, strlen(key));
+}
+
 static int new_mount(struct kv_store *store, const struct kv_mount_config *config,
                      struct kv_mount **ret)
 {
@@ -289,7 +304,8 @@ static int new_mount(struct kv_store *store, const struct kv_mount_config *confi
     struct kv_mount *mount = calloc(1, sizeof(*mount));
     if (!mount)
         return -ENOMEM;
-    int err = kv_inodes_init(&mount->inodes);
+    mount->store = store;
+    int err = init_inodes(mount, config->subdir);
     if (err) {
         free(mount);
         return err;
@@ -301,8 +317,9 @@ static int new_mount(struct kv_store *store, const struct kv_mount_config *confi
     pthread_mutex_init(&mount->flight_lock, NULL);
     pthread_cond_init(&mount->landed, NULL);
     pthread_rwlock_init(&mount->session_lock, NULL);
-    mount->store = store;
     mount->origin = KV_ORIGIN_MOUNT + config->index;
+    mount->read_only = config->read_only;
+    mount->view = config->view;
     mount->version = config->version;
     mount->config_text = config->config_text;
     mount->ended = config->ended;
@@ -315,7 +332,7 @@ static int new_mount(struct kv_store *store, const struct kv_mount_config *confi
         err = kv_notifier_new(mount, &mount->notifier);
     }
     if (!err)
-        err = new_session(mount, config->allow_other);
+        err = new_session(mount, config);
     if (err)
         free_mount(mount);
     else
@@ -379,6 +396,8 @@ int kv_mount_start(struct kv_store *store, const struct kv_mount_config *config,
         return err;
     }
     err = wait_ready(mount);
+    if (!err && mount->read_only && kv_readonly_set(mount->path))
+        err = -EROFS;
     if (!err)
         err = kv_notifier_start(mount->notifier, revision);
     if (err)
@@ -461,7 +480,8 @@ void kv_mount_drop_attr(struct kv_mount *mount, fuse_ino_t ino)
 {
     pthread_rwlock_rdlock(&mount->session_lock);
     if (!mount->session_closed)
-        (void)fuse_lowlevel_notify_inval_inode(mount->session, ino, -1, 0);
+        (void)fuse_lowlevel_notify_inval_inode(mount->session, kv_nodeid_of(mount, ino),
+                                               -1, 0);
     pthread_rwlock_unlock(&mount->session_lock);
 }
 
@@ -519,6 +539,11 @@ void kv_mount_stop(struct kv_mount *mount)
     kv_control_free_all(mount);
     kv_dir_free_all(mount);
     free_mount(mount);
+}
+
+const char *kv_mount_path(const struct kv_mount *mount)
+{
+    return mount->path;
 }
 
 void kv_mount_status(struct kv_mount *mount, struct kv_mount_status *ret)

@@ -8,8 +8,21 @@
 
 struct kv_mount;
 
+/* How owners and modes of the keys show in a mount. They are stored as they are. */
+struct kv_mount_view {
+    bool has_uid, has_gid;
+    uid_t uid; /* every key's owner, when has_uid */
+    gid_t gid;
+    mode_t umask; /* permissions that no key has */
+};
+
 struct kv_mount_config {
-    const char *path; /* an existing empty directory */
+    const char *path;   /* an existing empty directory */
+    const char *subdir; /* mount only this directory of the store; NULL: all of it */
+    const char
+        *options; /* more of mount(8)'s for the kernel (nosuid,noexec); or NULL */
+    struct kv_mount_view view;
+    bool read_only;
     unsigned index;   /* 0 for the first mount of the process, 1, ... : its origin */
     unsigned threads; /* request threads; 0: a good number for this machine */
     bool allow_other; /* other users may enter (with default_permissions) */
@@ -25,7 +38,8 @@ struct kv_mount_config {
 
 /* Clear a stale mount on path, mount, and start serving. When it returns 0 the mount is
  * usable by everyone. -ENOTEMPTY or -ENOTDIR: not an empty directory; -ENOENT; -EPERM,
- * -ENODEV: FUSE is not to be had; what libfuse has to say is logged. */
+ * -ENODEV: FUSE is not to be had; what libfuse has to say is logged. -EREMOTE: the
+ * store has no directory subdir. -EROFS: only root may make a read-only mount. */
 int kv_mount_start(struct kv_store *store, const struct kv_mount_config *config,
                    struct kv_mount **ret);
 
@@ -33,6 +47,9 @@ int kv_mount_start(struct kv_store *store, const struct kv_mount_config *config,
  * store must still be running. Works also while processes have files open or their
  * working directory inside: they get errors from then on. NULL is allowed. */
 void kv_mount_stop(struct kv_mount *mount);
+
+/* Where it is mounted, absolute; as long as it lives. */
+const char *kv_mount_path(const struct kv_mount *mount);
 
 struct kv_mount_status {
     uint64_t inodes; /* that the kernel knows */

@@ -91,22 +91,25 @@ static void make(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
 void kv_op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
                  dev_t rdev)
 {
+    struct kv_mount *mount = kv_mount_of(req);
     (void)rdev;
     if (S_ISREG(mode))
-        make(kv_mount_of(req), req, parent, name, mode, NULL);
+        make(mount, req, kv_ino_of(mount, parent), name, mode, NULL);
     else
         fuse_reply_err(req, EPERM);
 }
 
 void kv_op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
-    make(kv_mount_of(req), req, parent, name, S_IFDIR | (mode & 07777), NULL);
+    struct kv_mount *mount = kv_mount_of(req);
+    make(mount, req, kv_ino_of(mount, parent), name, S_IFDIR | (mode & 07777), NULL);
 }
 
 void kv_op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
                    const char *name)
 {
-    make(kv_mount_of(req), req, parent, name, S_IFLNK | 0777, target);
+    struct kv_mount *mount = kv_mount_of(req);
+    make(mount, req, kv_ino_of(mount, parent), name, S_IFLNK | 0777, target);
 }
 
 void kv_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent,
@@ -165,6 +168,7 @@ static void take_away(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
 void kv_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct kv_mount *mount = kv_mount_of(req);
+    parent = kv_ino_of(mount, parent);
     if (!kv_expect_take(mount, req, parent, name))
         take_away(mount, req, parent, name, KV_OP_DELETE);
 }
@@ -182,6 +186,7 @@ static bool dir_has_pending(struct kv_mount *mount, fuse_ino_t parent, const cha
 void kv_op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct kv_mount *mount = kv_mount_of(req);
+    parent = kv_ino_of(mount, parent);
     if (kv_expect_take(mount, req, parent, name))
         return;
     if (dir_has_pending(mount, parent, name))
@@ -279,6 +284,8 @@ void kv_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
                   fuse_ino_t new_parent, const char *new_name, unsigned int flags)
 {
     struct kv_mount *mount = kv_mount_of(req);
+    parent = kv_ino_of(mount, parent);
+    new_parent = kv_ino_of(mount, new_parent);
     if (kv_expect_take(mount, req, parent, name))
         return;
     if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) {

@@ -129,14 +129,16 @@ static void reply(fuse_req_t req, int err, const struct kv_buf *out, size_t size
 void kv_op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf out = {0};
-    int err = get(kv_mount_of(req), req, ino, name, &out);
+    struct kv_mount *mount = kv_mount_of(req);
+    int err = get(mount, req, kv_ino_of(mount, ino), name, &out);
     reply(req, err, &out, size);
 }
 
 void kv_op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf out = {0};
-    int err = list(kv_mount_of(req), req, ino, &out);
+    struct kv_mount *mount = kv_mount_of(req);
+    int err = list(mount, req, kv_ino_of(mount, ino), &out);
     reply(req, err, &out, size);
 }
 
@@ -247,6 +249,7 @@ static void apply(fuse_req_t req, fuse_ino_t ino, struct change change)
     KV_CLEANUP(kv_request_freep) struct kv_request *request = NULL;
     KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = NULL;
     struct kv_op *op;
+    ino = kv_ino_of(mount, ino);
     int err = check(ino, &change);
     if (!err && change_pending(mount, ino, &change, &err)) {
         fuse_reply_err(req, -err);

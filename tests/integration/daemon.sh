@@ -113,7 +113,7 @@ stop_daemon
 
 need_daemon
 umount "$mnt"
-ok 'umount from outside is noticed' wait_for grep -q 'was unmounted: serving HTTP only' "$log"
+ok 'umount from outside is noticed' wait_for grep -q 'no mount is left: serving HTTP only' "$log"
 is '... and HTTP goes on' "$(put still here)" 201
 stop_daemon
 
@@ -125,6 +125,6 @@ is 'a daemon with nothing left to serve ends' $? 0
 is '... with exit status 0' "$status" 0
 wait "$drain"
 daemon=''
-ok '... and says why' grep -q 'was unmounted: stopping' "$log"
+ok '... and says why' grep -q 'no mount is left: stopping' "$log"
 
 finish

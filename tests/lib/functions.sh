@@ -418,7 +418,7 @@ watcher=() # what goes before inotifywait: setpriv ...
 # all_announced: whether inotify was told of every change so far.
 all_announced()
 {
-    [ "$(curl -sS "$url/v1/status" | jq '.mount.notify_revision >= .revision')" = true ]
+    [ "$(curl -sS "$url/v1/status" | jq '. as $s | all(.mounts[]; .notify_revision >= $s.revision)')" = true ]
 }
 
 # record [OPTION...] PATH...: start inotifywait -m; returns when its watches stand. What

@@ -75,7 +75,7 @@ START_TEST(defaults_are_those_of_the_store)
     struct kv_store_config store, expected;
     ck_assert_int_eq(parse((const char *const[]){NULL}), 0);
     ck_assert_str_eq(config.data, "/var/lib/kvfs");
-    ck_assert_ptr_null(config.mount);
+    ck_assert_uint_eq(config.mounts.count, 0);
     ck_assert_ptr_null(config.socket);
     ck_assert_uint_eq(config.listen.count, 1);
     ck_assert_str_eq(config.listen.items[0], "127.0.0.1:5000");
@@ -103,7 +103,8 @@ START_TEST(every_kind_of_option_is_read)
     struct kv_store_config store;
     kv_config_store(&config, &store);
     ck_assert_str_eq(config.data, "d");
-    ck_assert_str_eq(config.mount, "m");
+    ck_assert_uint_eq(config.mounts.count, 1);
+    ck_assert_str_eq(config.mounts.items[0], "m");
     ck_assert_str_eq(config.socket, "s");
     ck_assert_int_eq(store.sync, KV_SYNC_INTERVAL);
     ck_assert_uint_eq(store.sync_interval_ms, 20);
@@ -285,7 +286,8 @@ START_TEST(the_settings_in_effect_can_be_read_back_as_a_file)
     ck_assert_int_eq(kv_buf_error(&whole), 0);
     write_file(whole.data, whole.len);
     ck_assert_int_eq(PARSE("--config", file), 0);
-    ck_assert_str_eq(config.mount, "m");
+    ck_assert_uint_eq(config.mounts.count, 1);
+    ck_assert_str_eq(config.mounts.items[0], "m");
     ck_assert_uint_eq(config.listen.count, 2);
     ck_assert_uint_eq(config.cache_bytes, 3 << 20);
     ck_assert_uint_eq(config.max_watches, 5);

@@ -10,7 +10,7 @@ static struct kv_inodes inodes;
 
 static void setup(void)
 {
-    ck_assert_int_eq(kv_inodes_init(&inodes), 0);
+    ck_assert_int_eq(kv_inodes_init(&inodes, KV_ROOT_ID, "", 0), 0);
     kv_lock(&inodes.lock);
 }
 

@@ -1,0 +1,25 @@
+#ifndef KV_MOUNTSPEC_H
+#define KV_MOUNTSPEC_H
+
+/* A mount as it is asked for: DIR[,OPTION]..., with the options of mount(8). A
+ * backslash takes its meaning from the comma behind it. */
+
+#include "base/buf.h"
+#include "fuse/session.h"
+
+struct kv_mountspec {
+    char *path;
+    char *subdir; /* a key; NULL: the whole store */
+    char *kernel; /* options for the kernel, "nosuid,noexec"; or NULL */
+    struct kv_mount_view view;
+    bool read_only, allow_other;
+};
+
+/* 0; -EINVAL and what is wrong in error, one line without a newline; -ENOMEM. The path
+ * need not exist. Call kv_mountspec_done in any case. */
+int kv_mountspec_parse(const char *text, struct kv_mountspec *ret,
+                       struct kv_buf *error);
+
+void kv_mountspec_done(struct kv_mountspec *spec);
+
+#endif
