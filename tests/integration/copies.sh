@@ -138,7 +138,8 @@ is 'copytruncate: the copy has the old lines, the log the new' "$(cat log.1 log)
 
 mkdir f && cd f || exit 1
 touch -d '2001-01-01' old && : >empty && echo text >recent && mkdir -p sub/none
-put c/f/sub/http 'needle over HTTP' >/dev/null
+put c/f/sub/http 'needle over HTTP
+' >/dev/null
 is 'find -newer' "$(find . -type f -newer old | sort | paste -sd' ')" \
     './empty ./recent ./sub/http'
 is 'find -empty' "$(find . -empty | sort | paste -sd' ')" './empty ./old ./sub/none'
