@@ -121,15 +121,14 @@ static int prepare(struct kv_batch *batch, const struct kv_op *op, struct move *
     return err ? err : kv_batch_claim(batch, op->to_len);
 }
 
-/* The record of a row at its new key. */
+/* The record of a row at its new key. What moves along with a directory has not
+ * changed, as far as its times tell. */
 static struct kv_record *record_at(struct kv_batch *batch, const struct kv_row *row,
                                    const char *key, size_t len, bool bare)
 {
     struct kv_record *record = kv_row_record(row, key, len, bare);
-    if (record) {
+    if (record)
         record->meta.mod_revision = kv_batch_revision(batch);
-        record->meta.ctime_ns = batch->now_ns;
-    }
     return record;
 }
 
@@ -215,6 +214,7 @@ static int move_top(struct kv_batch *batch, const struct move *move,
         record_at(batch, &source.row, move->to, move->to_len, false);
     if (!record)
         return kv_apply_broke(batch, -ENOMEM);
+    record->meta.ctime_ns = batch->now_ns;
     struct kv_event *event;
     err = kv_batch_remove(batch, move->from, move->from_len, &move->meta);
     if (!err)
@@ -315,7 +315,8 @@ static int put_back(struct kv_batch *batch, const struct move *move,
     size_t len = moved_key(move, old->key, old->key_len, key);
     struct kv_meta meta = old->meta;
     meta.mod_revision = kv_batch_revision(batch);
-    meta.ctime_ns = batch->now_ns;
+    if (!implied)
+        meta.ctime_ns = batch->now_ns;
     KV_CLEANUP(kv_record_unrefp)
     struct kv_record *record = kv_record_copy(old, &meta, key, len);
     if (!record)
