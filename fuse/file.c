@@ -380,6 +380,35 @@ void kv_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
         fuse_reply_buf(req, part.data, part.len);
 }
 
+static void reply_written(struct kv_mount *mount, void *ctx, int err)
+{
+    KV_CLEANUP(kv_request_freep) struct kv_request *request = ctx;
+    (void)mount;
+    if (err)
+        fuse_reply_err(request->req, -err);
+    else
+        fuse_reply_write(request->req, request->size);
+}
+
+/* The bytes are in the handle. With O_SYNC they are in the store before the write is
+ * answered. */
+static void written(struct kv_mount *mount, fuse_req_t req, struct kv_handle *handle,
+                    int flags, size_t size)
+{
+    struct kv_request *request;
+    if (!(flags & (O_SYNC | O_DSYNC))) {
+        fuse_reply_write(req, size);
+        return;
+    }
+    int err = kv_request_new(mount, req, 0, NULL, &request);
+    if (err) {
+        fuse_reply_err(req, -err);
+        return;
+    }
+    request->size = size;
+    kv_publish(mount, handle, reply_written, request);
+}
+
 static void write_cleared(struct kv_txn *txn, void *ctx)
 {
     KV_CLEANUP(kv_request_freep) struct kv_request *request = ctx;
@@ -388,8 +417,20 @@ static void write_cleared(struct kv_txn *txn, void *ctx)
     if (err)
         fuse_reply_err(request->req, -err);
     else
-        fuse_reply_write(request->req, request->size);
+        written(mount, request->req, kv_mount_opened(mount, &request->file),
+                request->file.flags, request->size);
     kv_mount_landed(mount);
+}
+
+/* Before a handle's bytes are changed: they are the newest, and can be stored. */
+static int prepare_change(struct kv_mount *mount, struct kv_handle *handle)
+{
+    int err = kv_store_writable(mount->store);
+    if (err)
+        kv_handle_refuse(handle, err);
+    else
+        refresh(mount, handle, 0);
+    return err;
 }
 
 void kv_op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
@@ -398,26 +439,43 @@ void kv_op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
     struct kv_mount *mount = kv_mount_of(req);
     struct kv_handle *handle = kv_mount_opened(mount, fi);
     uint32_t mode;
-    int err = kv_store_writable(mount->store);
-    if (err) {
-        kv_handle_refuse(handle, err);
-    } else {
-        refresh(mount, handle, 0);
+    int err = prepare_change(mount, handle);
+    if (!err)
+        err = kv_handle_set_append(handle, fi->flags & O_APPEND);
+    if (!err)
         err = kv_handle_write(handle, (uint64_t)offset, data, size,
                               mount->max_value_bytes);
-    }
     if (err) {
         fuse_reply_err(req, -err);
         return;
     }
     note(mount, handle);
     if (!kv_set_id(mount, req, ino, &mode)) {
-        fuse_reply_write(req, size);
+        written(mount, req, handle, fi->flags, size);
         return;
     }
     err = clear_set_id_first(mount, req, ino, mode, fi, size, write_cleared);
     if (err)
         fuse_reply_err(req, -err);
+}
+
+void kv_op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
+                     off_t length, struct fuse_file_info *fi)
+{
+    struct kv_mount *mount = kv_mount_of(req);
+    struct kv_handle *handle = kv_mount_opened(mount, fi);
+    (void)ino;
+    int err = 0;
+    if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+        err = -EOPNOTSUPP;
+    else
+        err = prepare_change(mount, handle);
+    if (!err)
+        err = kv_handle_allocate(handle, mode, (uint64_t)offset, (uint64_t)length,
+                                 mount->max_value_bytes);
+    if (!err)
+        note(mount, handle);
+    fuse_reply_err(req, -err);
 }
 
 /* -- FLUSH, FSYNC, RELEASE -- */

@@ -265,6 +265,48 @@ int kv_handle_resize(struct kv_handle *handle, uint64_t size, uint64_t max_bytes
     return 0;
 }
 
+int kv_handle_set_append(struct kv_handle *handle, bool append)
+{
+    KV_SCOPED_LOCK(&handle->lock);
+    bool changes = handle->append != append;
+    /* What was appended so far has its place behind the record's bytes. */
+    if (changes && !append && handle->bytes.len > 0) {
+        uint64_t size = kv_handle_size_locked(handle);
+        int err = make_whole(handle, size, size);
+        if (err)
+            return err;
+    }
+    handle->append = append;
+    return 0;
+}
+
+int kv_handle_allocate(struct kv_handle *handle, int mode, uint64_t offset,
+                       uint64_t len, uint64_t max_bytes)
+{
+    bool clears = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
+    uint64_t end;
+    if (__builtin_add_overflow(offset, len, &end))
+        return -EFBIG;
+    KV_SCOPED_LOCK(&handle->lock);
+    uint64_t size = kv_handle_size_locked(handle);
+    uint64_t grown = (mode & FALLOC_FL_KEEP_SIZE) || end <= size ? size : end;
+    if (handle->refused)
+        return handle->refused;
+    if (grown > max_bytes)
+        return -EFBIG;
+    if (grown == size && (!clears || offset >= size))
+        return 0;
+    int err = make_whole(handle, size, grown);
+    if (!err)
+        err = resize_bytes(handle, grown);
+    if (err)
+        return err;
+    if (clears && offset < size)
+        memset(handle->bytes.data + offset, 0, (end < size ? end : size) - offset);
+    changed(handle);
+    return 0;
+}
+
 void kv_handle_drop_bytes_locked(struct kv_handle *handle)
 {
     kv_buf_done(&handle->bytes);

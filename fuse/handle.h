@@ -20,7 +20,7 @@ struct kv_publication;
 struct kv_handle {
     /* Never change. */
     uint64_t ino;
-    bool readable, writable, append;
+    bool readable, writable;
     pid_t tid, process;     /* that opened it */
     struct kv_inode *inode; /* counted; NULL: a text of the control directory */
     atomic_uint refs;
@@ -31,6 +31,7 @@ struct kv_handle {
     bool unpublished, limbo;
 
     pthread_mutex_t lock; /* guards what follows */
+    bool append;          /* fcntl(2) may change it */
     uint64_t id; /* of the record it writes; 0: made by the first publication */
     struct kv_record *record; /* the version it reads; NULL: empty */
     uint64_t seen_revision;   /* of the store when the record was the newest */
@@ -100,6 +101,12 @@ int kv_handle_read(struct kv_handle *handle, uint64_t offset, size_t size,
 int kv_handle_write(struct kv_handle *handle, uint64_t offset, const void *data,
                     size_t len, uint64_t max_bytes);
 int kv_handle_resize(struct kv_handle *handle, uint64_t size, uint64_t max_bytes);
+/* fallocate(2) with mode 0, or FALLOC_FL_PUNCH_HOLE or FALLOC_FL_ZERO_RANGE, which make
+ * zeros; and FALLOC_FL_KEEP_SIZE. Errors as kv_handle_write. */
+int kv_handle_allocate(struct kv_handle *handle, int mode, uint64_t offset,
+                       uint64_t len, uint64_t max_bytes);
+/* Whether writes append, from now on. -ENOMEM. */
+int kv_handle_set_append(struct kv_handle *handle, bool append);
 /* A write was refused for another reason. */
 void kv_handle_refuse(struct kv_handle *handle, int err);
 

@@ -233,6 +233,8 @@ void kv_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                 struct fuse_file_info *fi);
 void kv_op_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size,
                  off_t offset, struct fuse_file_info *fi);
+void kv_op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
+                     off_t length, struct fuse_file_info *fi);
 void kv_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void kv_op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
                  struct fuse_file_info *fi);

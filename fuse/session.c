@@ -85,6 +85,7 @@ static const struct fuse_lowlevel_ops operations = {
     .open = kv_op_open,
     .read = kv_op_read,
     .write = kv_op_write,
+    .fallocate = kv_op_fallocate,
     .flush = kv_op_flush,
     .release = kv_op_release,
     .fsync = kv_op_fsync,
