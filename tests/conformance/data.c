@@ -111,9 +111,9 @@ static void vectors(void)
 
 static void large(void)
 {
-    const size_t len = 3 * 1024 * 1024 + 17;
-    char *bytes = malloc(len), *back = malloc(len + 1);
-    must(bytes && back ? 0 : -1);
+    enum { LEN = 3 * 1024 * 1024 + 17 };
+    static char bytes[LEN], back[LEN + 1];
+    const size_t len = LEN;
     for (size_t i = 0; i < len; i++)
         bytes[i] = (char)((i * 7919) >> 8);
     int fd = opened("f", O_CREAT | O_RDWR);
@@ -147,8 +147,7 @@ static void unaligned_writes_at_page_borders(void)
 
 static void direct_io(void)
 {
-    char *page = aligned_alloc(4096, 8192), *back = aligned_alloc(4096, 8192);
-    must(page && back ? 0 : -1);
+    static _Alignas(4096) char page[8192], back[8192];
     memset(page, 'd', 8192);
     int fd = ok("O_DIRECT", open("f", O_CREAT | O_RDWR | O_DIRECT, 0644));
     if (fd < 0)
