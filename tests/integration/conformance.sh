@@ -14,7 +14,8 @@ list=$root/tests/conformance/differences
 run_on()
 {
     mkdir "$2" && chmod 755 "$2" || return 1
-    "$suite" "$2" >"$work/$1.tap"
+    # Its cases end where they are, in processes of their own: no leaks of the daemon's.
+    ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0 "$suite" "$2" >"$work/$1.tap"
     [ $? -le 1 ] || return 1
     sed -n 's/^not ok [0-9]* - //p' "$work/$1.tap" | sort -u >"$work/$1.failed"
     tail -n 1 "$work/$1.tap" | grep -q '^1\.\.[0-9]'
