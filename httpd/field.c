@@ -142,6 +142,19 @@ int kv_u64_parse(const char *text, size_t len, uint64_t *ret)
     return 0;
 }
 
+int kv_i64_parse(const char *text, size_t len, int64_t *ret)
+{
+    bool negative = len > 0 && text[0] == '-';
+    uint64_t number;
+    int err = kv_u64_parse(text + negative, len - negative, &number);
+    if (err)
+        return err;
+    if (number > (uint64_t)INT64_MAX + negative)
+        return -ERANGE;
+    *ret = negative ? (int64_t)(0 - number) : (int64_t)number;
+    return 0;
+}
+
 int kv_duration_parse(const char *text, size_t len, int64_t *ret_ns)
 {
     static const struct {

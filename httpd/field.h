@@ -49,6 +49,9 @@ enum kv_range_kind kv_range_parse(const char *text, size_t len, uint64_t size,
 /* Decimal digits and nothing else. 0, -EINVAL, -ERANGE. */
 int kv_u64_parse(const char *text, size_t len, uint64_t *ret);
 
+/* The same with an optional '-' before it. */
+int kv_i64_parse(const char *text, size_t len, int64_t *ret);
+
 /* A number with a unit: 500ms, 60s, 5m, 2h, 7d; without one, seconds. 0, -EINVAL,
  * -ERANGE (beyond 100 years, or zero). */
 int kv_duration_parse(const char *text, size_t len, int64_t *ret_ns);

@@ -292,6 +292,18 @@ static int set_value(struct kv_request *request, struct kv_op *op)
     return 0;
 }
 
+/* The operation's expiry: a PUT without ttl clears it, the others leave it alone. */
+static bool set_ttl(struct kv_request *request, struct kv_op *op)
+{
+    bool given;
+    op->meta.expiry_ns = 0;
+    if (!parse_ttl(request, &op->meta.expiry_ns, &given))
+        return false;
+    if (op->type == KV_OP_PUT || given)
+        op->set |= KV_SET_EXPIRY;
+    return true;
+}
+
 static void add_number(struct kv_buf *json, const char *name, uint64_t number)
 {
     kv_buf_adds(json, name);
@@ -306,6 +318,8 @@ static void reply_written(struct kv_request *request)
     add_number(&json, ",\"revision\":", request->revision);
     add_number(&json, ",\"version\":", request->version);
     add_number(&json, ",\"size\":", request->size);
+    if (request->counter)
+        kv_buf_addf(&json, ",\"value\":\"%" PRId64 "\"", request->number);
     kv_buf_adds(&json, request->created ? ",\"created\":true" : ",\"created\":false");
     if (request->expiry_ns) {
         kv_buf_adds(&json, ",\"expires\":");
@@ -331,25 +345,15 @@ static void resume_write(struct kv_request *request)
 static void submit_value(struct kv_request *request, enum kv_op_type type)
 {
     struct kv_op *op;
-    int64_t expiry_ns = 0;
-    bool has_ttl;
-    if (!parse_ttl(request, &expiry_ns, &has_ttl))
-        return;
-    struct kv_txn *txn = begin_write(request, type, &op);
-    if (!txn)
+    KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = begin_write(request, type, &op);
+    if (!txn || !set_ttl(request, op))
         return;
     op->flags = KV_OP_PARENTS;
-    if (type == KV_OP_PUT || has_ttl) { /* a PUT without ttl clears the expiry */
-        op->set = KV_SET_EXPIRY;
-        op->meta.expiry_ns = expiry_ns;
-    }
     int err = set_value(request, op);
-    if (err) {
-        kv_txn_free(txn);
+    if (err)
         reply_key_errno(request, err);
-        return;
-    }
-    kv_request_submit(request, txn, resume_write);
+    else
+        kv_request_submit(request, KV_STEAL(txn), resume_write);
 }
 
 void kv_keys_put(struct kv_request *request)
@@ -386,7 +390,15 @@ void kv_keys_delete(struct kv_request *request)
         kv_request_submit(request, txn, resume_delete);
 }
 
-/* -- POST: append and rename -- */
+/* -- POST: append, incr and rename -- */
+
+static bool refuse_body(struct kv_request *request, const char *op)
+{
+    if (request->body.len == 0)
+        return false;
+    kv_reply_error(request, 400, "bad_request", NULL, 0, "op=%s takes no body", op);
+    return true;
+}
 
 static void resume_rename(struct kv_request *request)
 {
@@ -424,6 +436,28 @@ static void resume_rename(struct kv_request *request)
     kv_reply_header_u64(request, "X-Kv-Revision", request->revision);
 }
 
+static void count(struct kv_request *request)
+{
+    const struct kv_param *by = kv_uri_param(&request->uri, "by");
+    int64_t number = 1;
+    struct kv_op *op;
+    if (by && kv_i64_parse(by->value, by->value_len, &number)) {
+        kv_reply_invalid_param(request, "by",
+                               "must be a decimal number that fits 64 bits, with a '-' "
+                               "before it to count down");
+        return;
+    }
+    if (refuse_body(request, "incr"))
+        return;
+    KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = begin_write(request, KV_OP_INCR, &op);
+    if (!txn || !set_ttl(request, op))
+        return;
+    op->flags = KV_OP_PARENTS;
+    op->by = number;
+    request->counter = true;
+    kv_request_submit(request, KV_STEAL(txn), resume_write);
+}
+
 static void rename_key(struct kv_request *request)
 {
     const struct kv_param *to = kv_uri_param(&request->uri, "to");
@@ -432,10 +466,8 @@ static void rename_key(struct kv_request *request)
         kv_reply_invalid_param(request, "to", "is missing: the new key");
         return;
     }
-    if (request->body.len > 0) {
-        kv_reply_error(request, 400, "bad_request", NULL, 0, "op=rename takes no body");
+    if (refuse_body(request, "rename"))
         return;
-    }
     if (kv_key_check(to->value, to->value_len) != KV_KEY_VALID) {
         kv_reply_invalid_key(request, to->value, to->value_len);
         return;
@@ -471,12 +503,15 @@ void kv_keys_post(struct kv_request *request)
 {
     const struct kv_param *op = kv_uri_param(&request->uri, "op");
     if (param_is(op, "append")) {
-        if (!refuse_param(request, "to"))
+        if (!refuse_param(request, "to") && !refuse_param(request, "by"))
             submit_value(request, KV_OP_APPEND);
+    } else if (param_is(op, "incr")) {
+        if (!refuse_param(request, "to"))
+            count(request);
     } else if (param_is(op, "rename")) {
-        if (!refuse_param(request, "ttl"))
+        if (!refuse_param(request, "ttl") && !refuse_param(request, "by"))
             rename_key(request);
     } else {
-        kv_reply_invalid_param(request, "op", "must be append or rename");
+        kv_reply_invalid_param(request, "op", "must be append, incr or rename");
     }
 }

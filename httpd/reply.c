@@ -132,6 +132,12 @@ static const struct {
     {-ENOTEMPTY, 409, "not_empty", "the directory holds keys"},
     {-EEXIST, 409, "exists", "the key exists"},
     {-ELOOP, 409, "is_a_symlink", "the key is a symbolic link"},
+    {-EDOM, 409, "not_a_number",
+     "the value is not a number: only decimal digits, with a '-' before them for less "
+     "than 0, can be counted in"},
+    {-ERANGE, 409, "number_overflow",
+     "the number would not fit 64 bits: it can be from -9223372036854775808 to "
+     "9223372036854775807"},
     {-ECANCELED, 412, "precondition_failed",
      "the key is not in the state the request asks for"},
     {-EFBIG, 413, "too_large", "the value is larger than the store allows"},

@@ -117,7 +117,9 @@ struct kv_request {
     int error;
     uint64_t revision, mod_revision, version, size;
     int64_t expiry_ns;
+    int64_t number; /* of a counter */
     bool created;
+    bool counter; /* number is one, and part of the answer */
     bool several_tags; /* If-Match with a list: a failed compare is tried again */
 
     struct kv_watcher *watcher;

@@ -22,12 +22,26 @@ int kv_apply_find(struct kv_batch *batch, const void *key, size_t len,
     return err == -ENOENT ? 0 : err;
 }
 
+static int apply_get(struct kv_batch *batch, struct kv_op *op)
+{
+    struct kv_found found;
+    int err = kv_apply_find(batch, op->key, op->key_len, &found);
+    if (err || !found.exists)
+        return err;
+    bool bare = found.row.meta.size > KV_TXN_GET_BYTES - batch->got_bytes;
+    op->result = kv_row_record(&found.row, op->key, op->key_len, bare);
+    batch->got_bytes += bare ? 0 : found.row.meta.size;
+    return op->result ? 0 : -ENOMEM;
+}
+
 static int apply_op(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
 {
     switch (op->type) {
     case KV_OP_PUT:
     case KV_OP_APPEND:
         return kv_apply_put(batch, origin, op);
+    case KV_OP_INCR:
+        return kv_apply_incr(batch, origin, op);
     case KV_OP_DELETE:
         return kv_apply_delete(batch, origin, op);
     case KV_OP_DELETE_TREE:
@@ -40,6 +54,8 @@ static int apply_op(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
         return kv_apply_rmdir(batch, origin, op);
     case KV_OP_SET_META:
         return kv_apply_set_meta(batch, origin, op);
+    case KV_OP_GET:
+        return apply_get(batch, op);
     }
     return -EINVAL;
 }
@@ -230,6 +246,7 @@ int kv_apply_txn(struct kv_batch *batch, struct kv_txn *txn)
     if (batch->expired_left && expire_all_named(batch, txn))
         return batch->broken;
     struct kv_batch_mark mark = kv_batch_mark(batch);
+    batch->got_bytes = 0;
     int err = evaluate(batch, txn);
     struct kv_op *ops = txn->succeeded ? txn->ops : txn->else_ops;
     size_t count = txn->succeeded ? txn->op_count : txn->else_count;

@@ -56,6 +56,7 @@ int kv_apply_remove_named(struct kv_batch *batch, uint32_t origin, struct kv_op 
 
 /* One operation each: 0, its error with nothing changed, or what broke the batch. */
 int kv_apply_put(struct kv_batch *batch, uint32_t origin, struct kv_op *op);
+int kv_apply_incr(struct kv_batch *batch, uint32_t origin, struct kv_op *op);
 int kv_apply_mkdir(struct kv_batch *batch, uint32_t origin, struct kv_op *op);
 int kv_apply_delete(struct kv_batch *batch, uint32_t origin, struct kv_op *op);
 int kv_apply_set_meta(struct kv_batch *batch, uint32_t origin, struct kv_op *op);

@@ -16,7 +16,8 @@
  *                                      have neither a value nor an expiry)
  *   -ENOTDIR a parent is not one       -ENOTEMPTY the directory holds keys
  *   -EEXIST KV_OP_EXCL and it exists   -ECANCELED a compare failed, no else branch
- *   -ELOOP append to a symbolic link
+ *   -ELOOP append to a symbolic link, or count in it
+ *   -EDOM the value is not a number    -ERANGE a number would not fit 64 bits
  *   -EFBIG value over max_value_bytes  -ENOSPC disk or max_store_bytes full
  *   -EROFS read-only after an I/O error, until the store is opened anew
  *   -ENAMETOOLONG, -EINVAL key rules, rename into itself, a put of what is neither a

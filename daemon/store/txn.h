@@ -38,26 +38,31 @@ enum kv_op_type {
                           symbolic link) a delete and a new key in one revision */
     KV_OP_APPEND,      /* bytes behind the value; makes the key when absent; to a
                           symbolic link: -ELOOP */
+    KV_OP_INCR,        /* add `by` to the decimal number that the value is, see counter.c;
+                          makes the key when absent, from 0. Otherwise as APPEND */
     KV_OP_DELETE,      /* a key (a directory: -EISDIR) */
     KV_OP_DELETE_TREE, /* a directory and all below it, or one key */
     KV_OP_RENAME,      /* a key or directory, over what is there (rename(2)) */
     KV_OP_MKDIR,
     KV_OP_RMDIR, /* must be empty */
     KV_OP_SET_META,
+    KV_OP_GET, /* changes nothing: result is the record as it stands between the other
+                  operations, NULL when there is none. It is bare when the values that the
+                  transaction gets would be more than KV_TXN_GET_BYTES */
 };
 
 enum kv_op_flags {
-    KV_OP_EXCL = 1 << 0,      /* PUT, APPEND, MKDIR: -EEXIST when there is something;
+    KV_OP_EXCL = 1 << 0,      /* PUT, APPEND, INCR, MKDIR: -EEXIST when there is something;
                                  RENAME: -EEXIST when the target exists */
-    KV_OP_MUST_EXIST = 1 << 1,/* PUT, APPEND: -ENOENT instead of making the key */
-    KV_OP_PARENTS = 1 << 2,   /* PUT, APPEND, RENAME, MKDIR: make missing directories;
+    KV_OP_MUST_EXIST = 1 << 1,/* PUT, APPEND, INCR: -ENOENT instead of making the key */
+    KV_OP_PARENTS = 1 << 2,   /* PUT, APPEND, INCR, RENAME, MKDIR: make missing directories;
                                  without it their absence is -ENOENT */
     KV_OP_EXCHANGE = 1 << 3,  /* RENAME: swap the two */
     KV_OP_IF_EXISTS = 1 << 4, /* DELETE, DELETE_TREE: absent is success with no event */
     KV_OP_EXIST_OK = 1 << 5,  /* MKDIR: an existing directory is success, no event */
 };
 
-/* Which metadata an operation sets: SET_META, and PUT, APPEND, MKDIR on what they write.
+/* Which metadata an operation sets: SET_META, and PUT, APPEND, INCR, MKDIR on what they write.
  * What is not named stays; for a new key the store's defaults apply. */
 enum kv_meta_mask {
     KV_SET_MODE = 1 << 0, /* permission bits; for PUT with S_IFMT bits also the type, which
@@ -79,7 +84,8 @@ struct kv_op {
     size_t key_len;
     char *to; /* RENAME: the new key */
     size_t to_len;
-    struct kv_buf value;
+    struct kv_buf value; /* INCR: the operation's own */
+    int64_t by;          /* INCR */
     uint64_t new_id; /* id for the key if this operation makes it; 0: the store's choice */
     struct kv_meta meta; /* the fields that set names */
     char *xattr_name;
@@ -90,7 +96,8 @@ struct kv_op {
     /* Results, valid in done when the transaction succeeded. */
     struct kv_record *result; /* the record after the operation; for deletes the one that
                                  was deleted; NULL when nothing happened */
-    bool created;             /* PUT, APPEND, MKDIR: the key is new */
+    int64_t number;           /* INCR: the new number */
+    bool created;             /* PUT, APPEND, INCR, MKDIR: the key is new */
     uint64_t count;           /* DELETE_TREE: how many keys and directories went */
 };
 
@@ -184,5 +191,6 @@ int kv_op_set_xattr(struct kv_op *op, const void *name, size_t name_len,
                     const void *value, size_t value_len, int mode);
 
 #define KV_TXN_OPS_MAX 10000
+#define KV_TXN_GET_BYTES (4u << 20)
 
 #endif

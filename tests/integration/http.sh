@@ -120,6 +120,53 @@ done
 wait "${counters[@]}"
 is 'three that count with If-Match lose no step' "$(get counter)" 60
 
+# -- Counters --
+
+# count KEY [QUERY]: prints the status and the code or the number.
+count()
+{
+    printf '%s ' "$(http POST "/v1/keys/$1?op=incr${2:+&$2}" -d '')"
+    jq -r '.error.code // .value' "$work/body"
+}
+is 'incr makes a counter' "$(count n/c) $(get n/c)" '201 1 1'
+is '... adds what by= says' "$(count n/c by=41) $(count n/c by=-2)" '200 42 200 40'
+is '... tells revision, version and size' \
+    "$(jq -c '[.key, .revision, .version, .size, .created]' "$work/body")" \
+    "[\"n/c\",$(revision),3,2,false]"
+is '... and the tag' "$(header etag)" "\"$(revision)\""
+echo 7 >"$mnt/n/line"
+is 'incr of what echo wrote' "$(count n/line) $(od -An -c "$mnt/n/line" | tr -s " ")" \
+    '200 8  8 \n'
+put n/text 12a >/dev/null
+is 'incr of no number: 409' "$(count n/text)" '409 not_a_number'
+put n/most 9223372036854775807 >/dev/null
+is '... past 64 bits: 409' "$(count n/most) $(get n/most)" \
+    '409 number_overflow 9223372036854775807'
+is '... of a directory: 409' "$(count n)" '409 is_a_directory'
+for by in '' x 1.5 9223372036854775808 -; do
+    is "by=$by: 400" "$(count n/c "by=$by")" '400 invalid_parameter'
+done
+is 'incr with a body: 400' "$(http POST '/v1/keys/n/c?op=incr' -d 5) $(error_code)" \
+    '400 bad_request'
+is 'by= with another op: 400' "$(http POST '/v1/keys/n/c?op=append&by=1' -d 5)" 400
+is 'incr under If-Match' "$(http POST '/v1/keys/n/c?op=incr' -d '' -H 'If-Match: "1"') $(
+    http POST '/v1/keys/n/c?op=incr' -d '' -H "If-Match: $(key_header n/c etag)")" '412 200'
+is 'incr with ttl' "$(count n/short ttl=60s) $(jq 'has("expires")' "$work/body")" '201 1 true'
+is '... and without keeps it' "$(count n/short) $(jq 'has("expires")' "$work/body")" '200 2 true'
+{
+    printf 'output = /dev/null\n'
+    for ((i = 0; i < 20; i++)); do
+        printf 'url = "%s/v1/keys/n/sum?op=incr"\nrequest = POST\n' "$url"
+    done
+} >"$work/counts"
+counters=()
+for ((i = 0; i < 5; i++)); do
+    curl -sS -K "$work/counts" >/dev/null &
+    counters+=($!)
+done
+wait "${counters[@]}"
+is 'five that count at once lose no step' "$(get n/sum)" 100
+
 # -- append, rename, directories --
 
 is 'append makes a key' "$(printf one | http POST '/v1/keys/ap?op=append' --data-binary @-)" 201

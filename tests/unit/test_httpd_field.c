@@ -230,9 +230,38 @@ START_TEST(dates_are_written_as_the_standards_say)
 }
 END_TEST
 
-KV_SUITE("httpd_field", etags_one_and_several, etags_star_matches_everything,
-         etags_weak_ones_match_weakly_only, etags_of_others_match_nothing,
-         etags_malformed_lists_are_refused, etags_are_bounded, range_selects_bytes,
+START_TEST(signed_numbers_fit_64_bits)
+{
+    static const struct {
+        const char *text;
+        int err;
+        int64_t number;
+    } cases[] = {
+        {"0", 0, 0},
+        {"-0", 0, 0},
+        {"-12", 0, -12},
+        {"9223372036854775807", 0, INT64_MAX},
+        {"-9223372036854775808", 0, INT64_MIN},
+        {"9223372036854775808", -ERANGE, 0},
+        {"-9223372036854775809", -ERANGE, 0},
+        {"", -EINVAL, 0},
+        {"-", -EINVAL, 0},
+        {"--1", -EINVAL, 0},
+        {"+1", -EINVAL, 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        int64_t number = 0;
+        ck_assert_int_eq(kv_i64_parse(cases[i].text, strlen(cases[i].text), &number),
+                         cases[i].err);
+        ck_assert_int_eq(number, cases[i].number);
+    }
+}
+END_TEST
+
+KV_SUITE("httpd_field", signed_numbers_fit_64_bits, etags_one_and_several,
+         etags_star_matches_everything, etags_weak_ones_match_weakly_only,
+         etags_of_others_match_nothing, etags_malformed_lists_are_refused,
+         etags_are_bounded, range_selects_bytes,
          range_outside_the_value_cannot_be_satisfied, range_that_is_none_is_ignored,
          number_is_digits_within_64_bits, duration_knows_its_units,
          duration_refuses_what_it_cannot_mean, flag_is_on_when_it_is_only_named,
