@@ -14,31 +14,12 @@
 #include "fuse/expect.h"
 #include "fuse/orphan.h"
 #include "fuse/notify.h"
-#include "fuse/process.h"
 #include "fuse/publish.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* -- What a process sees of its own files -- */
-
-/* The last unpublished handle of the inode that the thread's process opened, or NULL;
- * counted. */
-static struct kv_handle *own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t ino)
-{
-    struct kv_handle *own = NULL;
-    KV_SCOPED_LOCK(&mount->inodes.lock);
-    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
-    if (!inode || inode->unpublished == 0)
-        return NULL;
-    KV_LIST_FOREACH(node, &inode->handles)
-    {
-        struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
-        if (handle->unpublished && kv_process_has(handle->process, tid))
-            own = handle;
-    }
-    return own ? kv_handle_ref(own) : NULL;
-}
 
 /* With what only the mount knows: of names that are not published, and access times. */
 static void show_own(const struct kv_subject *subject, struct stat *st)
@@ -68,7 +49,7 @@ int kv_attr_get(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     if (err)
         return err;
     if (!subject.settled) {
-        struct kv_handle *own = own_handle(mount, fuse_req_ctx(req)->pid, ino);
+        struct kv_handle *own = kv_own_handle(mount, fuse_req_ctx(req)->pid, ino);
         if (own) {
             kv_handle_show(own, &subject.meta);
             kv_handle_drop(mount, own);
@@ -141,7 +122,7 @@ static int resize_handle(struct kv_mount *mount, struct kv_handle *handle, off_t
 static bool defer_mtime(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
                         int64_t mtime_ns)
 {
-    struct kv_handle *own = own_handle(mount, fuse_req_ctx(req)->pid, ino);
+    struct kv_handle *own = kv_own_handle(mount, fuse_req_ctx(req)->pid, ino);
     if (!own)
         return false;
     kv_lock(&own->lock);
@@ -282,7 +263,7 @@ static void set_record(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     }
     *later = (struct later){.req = req, .ino = ino, .set = set, .meta = *meta};
     struct kv_handle *own =
-        set & KV_SET_SIZE ? own_handle(mount, fuse_req_ctx(req)->pid, ino) : NULL;
+        set & KV_SET_SIZE ? kv_own_handle(mount, fuse_req_ctx(req)->pid, ino) : NULL;
     if (own) { /* truncate(2) of what the process has written */
         kv_publish(mount, own, set_published, later);
         kv_handle_drop(mount, own);

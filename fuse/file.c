@@ -365,6 +365,29 @@ static void refresh(struct kv_mount *mount, struct kv_handle *handle, uint64_t o
         kv_handle_refresh(handle, kv_newest(mount, handle), revision);
 }
 
+/* What the process has written and not published; a control file, too, has none. */
+static struct kv_handle *written_elsewhere(struct kv_mount *mount, fuse_req_t req,
+                                           struct kv_handle *handle)
+{
+    if (!kv_handle_yields(handle))
+        return NULL;
+    return kv_own_handle(mount, fuse_req_ctx(req)->pid, handle->ino);
+}
+
+static int read_handle(struct kv_mount *mount, fuse_req_t req, struct kv_handle *handle,
+                       uint64_t offset, size_t size, struct kv_part *ret)
+{
+    struct kv_handle *other = written_elsewhere(mount, req, handle);
+    if (!other) {
+        refresh(mount, handle, offset);
+        return kv_handle_read(handle, offset, size, ret);
+    }
+    int err = kv_handle_read(other, offset, size, ret);
+    kv_handle_yielded(handle);
+    kv_handle_drop(mount, other);
+    return err;
+}
+
 void kv_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
                 struct fuse_file_info *fi)
 {
@@ -372,8 +395,7 @@ void kv_op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
     struct kv_handle *handle = kv_mount_opened(mount, fi);
     KV_CLEANUP(kv_part_done) struct kv_part part = {0};
     (void)ino;
-    refresh(mount, handle, (uint64_t)offset);
-    int err = kv_handle_read(handle, (uint64_t)offset, size, &part);
+    int err = read_handle(mount, req, handle, (uint64_t)offset, size, &part);
     if (err)
         fuse_reply_err(req, -err);
     else

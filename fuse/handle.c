@@ -84,6 +84,18 @@ void kv_handle_show(struct kv_handle *handle, struct kv_meta *meta)
         meta->mtime_ns = handle->mtime_ns;
 }
 
+bool kv_handle_yields(struct kv_handle *handle)
+{
+    KV_SCOPED_LOCK(&handle->lock);
+    return handle->inode && !kv_handle_private_locked(handle);
+}
+
+void kv_handle_yielded(struct kv_handle *handle)
+{
+    KV_SCOPED_LOCK(&handle->lock);
+    handle->moves_on = true;
+}
+
 bool kv_handle_wants_newest(struct kv_handle *handle, uint64_t offset,
                             uint64_t store_revision)
 {
@@ -91,7 +103,7 @@ bool kv_handle_wants_newest(struct kv_handle *handle, uint64_t offset,
     if (!handle->inode || kv_handle_private_locked(handle) ||
         handle->seen_revision == store_revision)
         return false;
-    return offset == 0 || handle->at_end || handle->writable;
+    return offset == 0 || handle->moves_on || handle->writable;
 }
 
 void kv_handle_refresh(struct kv_handle *handle, struct kv_record *record,
@@ -155,7 +167,7 @@ int kv_handle_read(struct kv_handle *handle, uint64_t offset, size_t size,
         part.record = kv_record_ref(handle->record);
         part.data = part.len ? (const char *)handle->record->value + offset : NULL;
     }
-    handle->at_end = part.len == 0 && size > 0;
+    handle->moves_on = part.len == 0 && size > 0;
     *ret = part;
     return 0;
 }

@@ -5,10 +5,11 @@
  * version to its end. A handle that writes has bytes of its own, which nobody else sees
  * until they are published whole (publish.h).
  *
- * A handle that reads moves on to the newest version at two moments only: when it reads
- * at offset 0, and at the first read after it was told the end. So cat gets one whole
- * version, and tail -f gets what is new. A handle open for both reads the newest at
- * every read while it holds nothing of its own.
+ * A handle that reads moves on to the newest version at three moments only: when it
+ * reads at offset 0, at the first read after it was told the end, and at the first
+ * after it was given what another handle of its process has written and not published.
+ * So cat gets one whole version, and tail -f gets what is new. A handle open for both
+ * reads the newest at every read while it holds nothing of its own.
  *
  * No FUSE in here: handles are tested by themselves. */
 
@@ -35,7 +36,7 @@ struct kv_handle {
     uint64_t id; /* of the record it writes; 0: made by the first publication */
     struct kv_record *record; /* the version it reads; NULL: empty */
     uint64_t seen_revision;   /* of the store when the record was the newest */
-    bool at_end;              /* the last read was told the end */
+    bool moves_on; /* the last read was told the end, or was of another handle */
     bool
         whole; /* bytes are the whole value; otherwise what comes behind the record's */
     struct kv_buf bytes;
@@ -70,6 +71,12 @@ uint64_t kv_handle_size_locked(const struct kv_handle *handle);
 /* What its process is to see of a file: size and times of the bytes it has written, the
  * time it has set. */
 void kv_handle_show(struct kv_handle *handle, struct kv_meta *meta);
+
+/* Whether the handle has nothing of its own, so that a read is to be of what another
+ * handle of its process has written. */
+bool kv_handle_yields(struct kv_handle *handle);
+/* That was a version to come: the next read moves on. */
+void kv_handle_yielded(struct kv_handle *handle);
 
 /* Whether a read at this offset has to be of the newest version. */
 bool kv_handle_wants_newest(struct kv_handle *handle, uint64_t offset,

@@ -165,6 +165,10 @@ int kv_resolve(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino, bool want
  * or replaced. */
 struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle);
 
+/* The last unpublished handle of the inode that the thread's process opened, or NULL;
+ * counted (kv_handle_drop). A process sees through every descriptor what it wrote. */
+struct kv_handle *kv_own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t ino);
+
 /* -- Answers (reply.c) -- */
 
 void kv_stat_fill(const struct kv_mount *mount, struct stat *st,

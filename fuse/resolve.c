@@ -2,7 +2,9 @@
 #include "fuse/mount.h"
 
 #include "base/clock.h"
+#include "fuse/handle.h"
 #include "fuse/notify.h"
+#include "fuse/process.h"
 
 #include <errno.h>
 #include <string.h>
@@ -105,4 +107,20 @@ struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle)
         return NULL;
     }
     return record;
+}
+
+struct kv_handle *kv_own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t ino)
+{
+    struct kv_handle *own = NULL;
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    if (!inode || inode->unpublished == 0)
+        return NULL;
+    KV_LIST_FOREACH(node, &inode->handles)
+    {
+        struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
+        if (handle->unpublished && kv_process_has(handle->process, tid))
+            own = handle;
+    }
+    return own ? kv_handle_ref(own) : NULL;
 }

@@ -272,7 +272,10 @@ static void through_two_descriptors(void)
     is("a duplicate shares the offset", lseek(fd, 0, SEEK_CUR), 1);
     must(close(duplicate));
     put_at(fd, 0, "3");
+    must(lseek(reader, 1, SEEK_SET));
     must(close(fd));
+    char rest[8];
+    is("in the middle after close", read(reader, rest, sizeof(rest)), 2);
     same("after close", value_fd(reader), "3wo");
     int a = opened("f", O_RDWR), b = opened("f", O_RDWR);
     put_at(a, 0, "A");

@@ -76,6 +76,9 @@ ok 'clone' git clone -q one two
 ok '... is the same' diff -r --exclude=.git --no-dereference one two
 ok 'clone --bare from the mount to a disk' git clone -q --bare one "$work/bare"
 is '... fsck' "$(cd "$work/bare" && sound)" ''
+ok 'clone by the transport, which reads its pack while it writes it' \
+    git clone -q "file://$PWD/one" transported
+is '... fsck' "$(cd transported && sound)" ''
 ok 'clone from a disk' git clone -q "$work/bare" three
 ok 'clone --bare within' git clone -q --bare one bare
 cd two || exit 1

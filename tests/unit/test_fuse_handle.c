@@ -118,6 +118,31 @@ START_TEST(handle_for_both_reads_the_newest_until_it_writes)
 }
 END_TEST
 
+START_TEST(reader_that_yielded_moves_on_wherever_it_is)
+{
+    struct kv_handle *handle = open_value(O_RDONLY, "old");
+    ck_assert(kv_handle_yields(handle));
+    kv_handle_yielded(handle);
+    ck_assert(kv_handle_wants_newest(handle, 2, 5));
+    kv_handle_refresh(handle, fixture_record("key", "newer"), 5);
+    assert_reads(handle, 2, 100, "wer");
+    ck_assert(!kv_handle_wants_newest(handle, 5, 6));
+    kv_handle_unref(handle);
+}
+END_TEST
+
+START_TEST(handle_with_bytes_of_its_own_yields_to_nobody)
+{
+    struct kv_handle *handle = open_value(O_RDWR, "old");
+    ck_assert(kv_handle_yields(handle));
+    write_text(handle, 0, "new");
+    ck_assert(!kv_handle_yields(handle));
+    publish(handle, "new");
+    ck_assert(kv_handle_yields(handle));
+    kv_handle_unref(handle);
+}
+END_TEST
+
 START_TEST(write_behind_the_end_fills_with_zeros)
 {
     struct kv_handle *handle = open_value(O_RDWR, "ab");
@@ -185,6 +210,96 @@ START_TEST(resize_of_an_appender_makes_it_whole)
     ck_assert(handle->whole);
     write_text(handle, 0, "!");
     assert_reads(handle, 0, 100, "abcd!");
+    kv_handle_unref(handle);
+}
+END_TEST
+
+static void assert_allocates(struct kv_handle *handle, int mode, uint64_t offset,
+                             uint64_t len, int expected)
+{
+    ck_assert_int_eq(kv_handle_allocate(handle, mode, offset, len, MAX), expected);
+}
+
+START_TEST(allocation_extends_and_never_cuts)
+{
+    struct kv_handle *handle = open_value(O_RDWR, "abcdef");
+    assert_allocates(handle, 0, 0, 3, 0);
+    ck_assert(!kv_flush_unpublished(&handle->flush));
+    assert_allocates(handle, FALLOC_FL_KEEP_SIZE, 0, 100, 0);
+    ck_assert(!kv_flush_unpublished(&handle->flush));
+    assert_allocates(handle, 0, 4, 4, 0);
+    ck_assert(kv_flush_unpublished(&handle->flush));
+    ck_assert_uint_eq(kv_handle_size_locked(handle), 8);
+    assert_reads(handle, 0, 6, "abcdef");
+    kv_handle_unref(handle);
+}
+END_TEST
+
+START_TEST(allocation_clears_what_it_is_told_to)
+{
+    static const int punch = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    struct kv_handle *handle = open_value(O_RDWR, "abcdef");
+    KV_CLEANUP(kv_part_done) struct kv_part part = {0};
+    assert_allocates(handle, punch, 6, 10, 0);
+    ck_assert(!kv_flush_unpublished(&handle->flush));
+    assert_allocates(handle, punch, 1, 2, 0);
+    assert_allocates(handle, FALLOC_FL_ZERO_RANGE, 5, 2, 0);
+    ck_assert_int_eq(kv_handle_read(handle, 0, 100, &part), 0);
+    ck_assert_uint_eq(part.len, 7);
+    ck_assert_mem_eq(part.data, "a\0\0de\0\0", 7);
+    kv_handle_unref(handle);
+}
+END_TEST
+
+START_TEST(allocation_beyond_the_limit_is_refused_and_changes_nothing)
+{
+    struct kv_handle *handle = open_value(O_RDWR, "abc");
+    assert_allocates(handle, 0, 0, MAX + 1, -EFBIG);
+    assert_allocates(handle, 0, UINT64_MAX, 2, -EFBIG);
+    ck_assert(!kv_flush_unpublished(&handle->flush));
+    assert_reads(handle, 0, 100, "abc");
+    assert_allocates(handle, 0, 0, MAX, 0);
+    kv_handle_unref(handle);
+}
+END_TEST
+
+START_TEST(appending_may_begin_and_end_while_open)
+{
+    struct kv_handle *handle = open_value(O_RDWR, "abc");
+    ck_assert_int_eq(kv_handle_set_append(handle, true), 0);
+    write_text(handle, 0, "de");
+    ck_assert(!handle->whole);
+    assert_reads(handle, 0, 100, "abcde");
+    ck_assert_int_eq(kv_handle_set_append(handle, false), 0);
+    ck_assert(handle->whole);
+    write_text(handle, 0, "A");
+    assert_reads(handle, 0, 100, "Abcde");
+    ck_assert_int_eq(kv_handle_set_append(handle, true), 0);
+    write_text(handle, 0, "f");
+    assert_reads(handle, 0, 100, "Abcdef");
+    kv_handle_unref(handle);
+}
+END_TEST
+
+static struct kv_meta shown(struct kv_handle *handle)
+{
+    struct kv_meta meta = {.size = 3, .mtime_ns = 1, .ctime_ns = 1};
+    kv_handle_show(handle, &meta);
+    return meta;
+}
+
+START_TEST(process_sees_size_and_times_of_what_it_has_written)
+{
+    struct kv_handle *handle = open_value(O_RDWR, "abc");
+    ck_assert_int_eq(shown(handle).mtime_ns, 1);
+    write_text(handle, 3, "def");
+    ck_assert_uint_eq(shown(handle).size, 6);
+    ck_assert_int_eq(shown(handle).mtime_ns, handle->changed_ns);
+    ck_assert_int_eq(shown(handle).ctime_ns, handle->changed_ns);
+    handle->mtime_set = true;
+    handle->mtime_ns = 42;
+    ck_assert_int_eq(shown(handle).mtime_ns, 42);
+    ck_assert_int_eq(shown(handle).ctime_ns, handle->changed_ns);
     kv_handle_unref(handle);
 }
 END_TEST
@@ -317,10 +432,16 @@ KV_SUITE("fuse_handle", reader_reads_parts_of_its_record,
          reader_asks_only_when_something_was_committed,
          reader_keeps_its_record_when_the_key_is_gone, slower_fetch_does_not_win,
          handle_for_both_reads_the_newest_until_it_writes,
+         reader_that_yielded_moves_on_wherever_it_is,
+         handle_with_bytes_of_its_own_yields_to_nobody,
          write_behind_the_end_fills_with_zeros,
          truncated_handle_is_empty_and_unpublished,
          appender_keeps_what_it_appends_apart, new_name_opened_to_append_appends,
          resize_cuts_and_extends, resize_of_an_appender_makes_it_whole,
+         allocation_extends_and_never_cuts, allocation_clears_what_it_is_told_to,
+         allocation_beyond_the_limit_is_refused_and_changes_nothing,
+         appending_may_begin_and_end_while_open,
+         process_sees_size_and_times_of_what_it_has_written,
          write_at_the_limit_and_one_byte_beyond,
          handle_that_was_refused_a_write_is_not_published,
          appender_that_was_refused_a_write_goes_on,
