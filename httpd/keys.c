@@ -367,11 +367,18 @@ static void resume_delete(struct kv_request *request)
 {
     if (should_retry(request)) {
         kv_keys_delete(request);
+    } else if (request->error == -E2BIG) {
+        kv_reply_error(request, 413, "too_many_keys", request->rest, request->rest_len,
+                       "there are more than %d keys and directories below: too many "
+                       "for one revision; delete parts of it first",
+                       KV_TXN_TREE_MAX);
     } else if (request->error) {
         reply_key_errno(request, request->error);
     } else {
         kv_reply_empty(request, 204);
         kv_reply_header_u64(request, "X-Kv-Revision", request->revision);
+        if (request->count > 0)
+            kv_reply_header_u64(request, "X-Kv-Deleted", request->count);
     }
 }
 

@@ -105,6 +105,7 @@ static void committed(struct kv_txn *txn, void *ctx)
         const struct kv_op *op = &txn->ops[0];
         request->created = op->created;
         request->number = op->number;
+        request->count = op->count;
         request->mod_revision = op->result ? op->result->meta.mod_revision : 0;
         request->version = op->result ? op->result->meta.version : 0;
         request->size = op->result ? op->result->meta.size : 0;

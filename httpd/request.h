@@ -115,7 +115,7 @@ struct kv_request {
 
     /* What a commit gave. */
     int error;
-    uint64_t revision, mod_revision, version, size;
+    uint64_t revision, mod_revision, version, size, count;
     int64_t expiry_ns;
     int64_t number; /* of a counter */
     bool created;

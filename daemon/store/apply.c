@@ -246,7 +246,7 @@ int kv_apply_txn(struct kv_batch *batch, struct kv_txn *txn)
     if (batch->expired_left && expire_all_named(batch, txn))
         return batch->broken;
     struct kv_batch_mark mark = kv_batch_mark(batch);
-    batch->got_bytes = 0;
+    batch->got_bytes = batch->tree_rows = 0;
     int err = evaluate(batch, txn);
     struct kv_op *ops = txn->succeeded ? txn->ops : txn->else_ops;
     size_t count = txn->succeeded ? txn->op_count : txn->else_count;

@@ -45,6 +45,7 @@ struct kv_batch {
     size_t event_count, event_room;
     size_t value_bytes; /* of the events, those that were rolled back included */
     size_t got_bytes;   /* of values that the transaction under way got */
+    size_t tree_rows;   /* that it deleted with their directory */
     struct kv_change *changes;
     size_t change_count, change_room;
     uint64_t *touched; /* ids of directories whose times changed without an event */

@@ -17,6 +17,7 @@
  *   -ENOTDIR a parent is not one       -ENOTEMPTY the directory holds keys
  *   -EEXIST KV_OP_EXCL and it exists   -ECANCELED a compare failed, no else branch
  *   -ELOOP append to a symbolic link, or count in it
+ *   -E2BIG more operations, or more keys below a directory, than a transaction may have
  *   -EDOM the value is not a number    -ERANGE a number would not fit 64 bits
  *   -EFBIG value over max_value_bytes  -ENOSPC disk or max_store_bytes full
  *   -EROFS read-only after an I/O error, until the store is opened anew

@@ -76,7 +76,9 @@ static int collect(struct kv_batch *batch, const struct kv_op *op,
     err = kv_walk_seek(walk, (struct kv_slice){below, op->key_len + 1}, &key, &value);
     while (!err && kv_key_is_below(key.data, key.len, op->key, op->key_len)) {
         struct kv_row row;
-        err = kv_row_decode(value, &row);
+        err = batch->tree_rows + list->count < KV_TXN_TREE_MAX
+                  ? kv_row_decode(value, &row)
+                  : -E2BIG;
         if (!err)
             err = doomed_add(list, &row, key.data, key.len,
                              parent_in(list, key.data, key.len));
@@ -122,6 +124,7 @@ int kv_apply_delete_tree(struct kv_batch *batch, uint32_t origin, struct kv_op *
                   : doomed_add(&list, &found.row, op->key, op->key_len, parent.id);
     if (!err)
         err = remove_all(batch, origin, op, &list);
+    batch->tree_rows += op->count;
     return err;
 }
 

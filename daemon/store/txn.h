@@ -41,7 +41,8 @@ enum kv_op_type {
     KV_OP_INCR,        /* add `by` to the decimal number that the value is, see counter.c;
                           makes the key when absent, from 0. Otherwise as APPEND */
     KV_OP_DELETE,      /* a key (a directory: -EISDIR) */
-    KV_OP_DELETE_TREE, /* a directory and all below it, or one key */
+    KV_OP_DELETE_TREE, /* a directory and all below it, or one key; -E2BIG when that and
+                          what the transaction deleted so are more than KV_TXN_TREE_MAX */
     KV_OP_RENAME,      /* a key or directory, over what is there (rename(2)) */
     KV_OP_MKDIR,
     KV_OP_RMDIR, /* must be empty */
@@ -192,5 +193,8 @@ int kv_op_set_xattr(struct kv_op *op, const void *name, size_t name_len,
 
 #define KV_TXN_OPS_MAX 10000
 #define KV_TXN_GET_BYTES (4u << 20)
+/* Keys and directories. Each is an event of the one revision and costs the committer some
+ * microseconds and 1 KiB of memory, and all other writes wait for it. */
+#define KV_TXN_TREE_MAX 100000
 
 #endif

@@ -196,7 +196,14 @@ is 'GET of a directory: 409' "$(http GET /v1/keys/d) $(error_code)" '409 is_a_di
 is 'PUT onto a directory: 409' "$(put d v) $(error_code)" '409 is_a_directory'
 is 'PUT below a key: 409' "$(put d/x/y v) $(error_code)" '409 not_a_directory'
 is 'DELETE of a directory: 409' "$(delete d) $(error_code)" '409 is_a_directory'
-is 'recursive DELETE' "$(delete d recursive=1) $(http GET /v1/keys/d/x)" '204 404'
+put d/y/z 1 >/dev/null
+is 'recursive DELETE under another tag: 412' \
+    "$(http DELETE '/v1/keys/d?recursive=1' -H 'If-Match: "1"') $(get d/x)" '412 1'
+before=$(revision)
+is 'recursive DELETE' "$(http DELETE '/v1/keys/d?recursive=1' -H 'If-Match: *')" 204
+is '... tells how many keys and directories went' "$(header x-kv-deleted)" 4
+is '... in one revision' "$(header x-kv-revision)" $((before + 1))
+is '... and they are gone' "$(http GET /v1/keys/d/x) $(http GET '/v1/keys?dir=d')" '404 404'
 is '... of one key' "$(put d v) $(delete d recursive=1)" '201 204'
 is '... of nothing' "$(delete d recursive=1)" 404
 

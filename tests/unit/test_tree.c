@@ -181,7 +181,49 @@ START_TEST(a_wide_tree_goes_in_one_revision)
 }
 END_TEST
 
-KV_SUITE_WITH("tree", store_setup, store_teardown, rmdir_removes_an_empty_directory,
+/* Keys in a directory of their own. */
+static void fill(const char *directory, int count)
+{
+    for (int i = 0; i < count;) {
+        struct kv_txn *txn = txn_make();
+        for (int end = i + 5000; i < end && i < count; i++) {
+            char key[32];
+            (void)snprintf(key, sizeof(key), "%s/%d", directory, i);
+            txn_put(txn, key, "v")->flags = KV_OP_PARENTS;
+        }
+        ck_assert_int_eq(txn_commit(txn), 0);
+    }
+}
+
+START_TEST(a_transaction_deletes_so_many_with_their_directories)
+{
+    fill("a", KV_TXN_TREE_MAX / 2);
+    fill("b", KV_TXN_TREE_MAX / 2 - 2);
+    uint64_t before = revision_now();
+    ck_assert_int_eq(put("b/one-more", "v"), 0);
+    struct kv_txn *txn = txn_make();
+    (void)txn_add(txn, KV_OP_DELETE_TREE, "a");
+    (void)txn_add(txn, KV_OP_DELETE_TREE, "b");
+    ck_assert_int_eq(kv_store_commit(store, txn), -E2BIG);
+    ck_assert_uint_eq(txn->failed, 1);
+    kv_txn_free(txn);
+    ck_assert_value("a/0", "v");
+    ck_assert_uint_eq(revision_now(), before + 1);
+
+    ck_assert_int_eq(del("b/one-more"), 0);
+    txn = txn_make();
+    (void)txn_add(txn, KV_OP_DELETE_TREE, "a");
+    (void)txn_add(txn, KV_OP_DELETE_TREE, "b");
+    ck_assert_int_eq(kv_store_commit(store, txn), 0);
+    ck_assert_uint_eq(txn->ops[0].count + txn->ops[1].count, KV_TXN_TREE_MAX);
+    kv_txn_free(txn);
+    ck_assert_str_eq(tree_of(""), "");
+}
+END_TEST
+
+KV_SUITE_WITH("tree", store_setup, store_teardown,
+              a_transaction_deletes_so_many_with_their_directories,
+              rmdir_removes_an_empty_directory,
               rmdir_refuses_what_is_full_absent_or_a_key,
               a_neighbour_that_sorts_close_does_not_fill_a_directory,
               a_directory_can_be_removed_and_made_again_in_one_transaction,
