@@ -1,8 +1,8 @@
 /* GET /v1/keys: listings, sorted by byte order, in pages, each one snapshot.
  *
- * A page is bounded three times: in rows, which the client may choose; in bytes of
- * values read from the store; and in bytes of JSON, because escapes make up to six
- * bytes of one. */
+ * A page is bounded four times: in rows, which the client may choose; in rows that are
+ * looked at; in bytes of values read from the store; and in bytes of JSON, because
+ * escapes make up to six bytes of one. */
 #include "base/json.h"
 #include "httpd/field.h"
 #include "httpd/reply.h"
@@ -16,6 +16,9 @@
 #define LIMIT_MAX 10000
 /* Of JSON in one page, and of values; past it the page ends and `more` says so. */
 #define PAGE_BYTES (16 << 20)
+/* Rows that one page looks at: with directories that are not listed, say, or keys that
+ * are due, it could walk far for nothing, and other connections wait meanwhile. */
+#define SCAN_MAX 20000
 /* A value longer than this is left out, with "omitted":true; GET has it. */
 #define VALUE_MAX (1 << 20)
 
@@ -133,6 +136,12 @@ static size_t add_rows(struct kv_buf *keys, struct kv_buf *directories,
     return i;
 }
 
+static void add_next(struct kv_buf *json, const void *key, size_t len)
+{
+    kv_buf_addc(json, ',');
+    kv_json_bytes(json, "next", key, len);
+}
+
 static void reply_list(struct kv_request *request, const struct kv_list *list,
                        const struct kv_list_query *query)
 {
@@ -145,10 +154,11 @@ static void reply_list(struct kv_request *request, const struct kv_list *list,
         kv_buf_add(&json, directories.data, directories.len);
     }
     kv_buf_addf(&json, "],\"more\":%s", more ? "true" : "false");
-    if (more && count > 0) {
+    if (count < list->count) {
         const struct kv_record *last = list->records[count - 1];
-        kv_buf_addc(&json, ',');
-        kv_json_bytes(&json, "next", last->key, last->key_len);
+        add_next(&json, last->key, last->key_len);
+    } else if (list->more) {
+        add_next(&json, list->next.data, list->next.len);
     }
     if (directories.failed)
         json.failed = true;
@@ -159,7 +169,8 @@ static void reply_list(struct kv_request *request, const struct kv_list *list,
 
 void kv_list_get(struct kv_request *request)
 {
-    struct kv_list_query query = {.max_bytes = PAGE_BYTES, .value_max = VALUE_MAX};
+    struct kv_list_query query = {
+        .max_bytes = PAGE_BYTES, .value_max = VALUE_MAX, .scan_max = SCAN_MAX};
     struct kv_list list = {0};
     if (!parse_dir(request, &query) || !parse_limit(request, &query) ||
         !parse_flags(request, &query))

@@ -77,7 +77,7 @@ int kv_store_stat(struct kv_store *store, const void *key, size_t len,
 struct lister {
     const struct kv_list_query *query;
     struct kv_list *list;
-    size_t room, bytes;
+    size_t room, bytes, scanned;
     int64_t now_ns;
 };
 
@@ -145,6 +145,14 @@ static int add(struct lister *lister, const struct kv_row *row, struct kv_slice 
     return 0;
 }
 
+/* Cut the listing behind this key. */
+static int stop_behind(struct kv_list *list, const void *key, size_t len)
+{
+    list->more = true;
+    kv_buf_add(&list->next, key, len);
+    return kv_buf_error(&list->next) ? -ENOMEM : 1;
+}
+
 /* One row of the range: 1 when the listing is cut before it, 0, or an error. */
 static int consider(struct lister *lister, struct kv_slice key, struct kv_slice value)
 {
@@ -162,8 +170,8 @@ static int consider(struct lister *lister, struct kv_slice key, struct kv_slice 
                  lister->list->count > 0 &&
                  lister->bytes + row.meta.size > query->max_bytes;
     if (full || heavy) {
-        lister->list->more = true;
-        return 1;
+        const struct kv_record *last = lister->list->records[lister->list->count - 1];
+        return stop_behind(lister->list, last->key, last->key_len);
     }
     return add(lister, &row, key);
 }
@@ -192,13 +200,13 @@ static int walk_range(struct lister *lister, struct kv_walk *walk)
     while (!err && in_range(lister->query, key)) {
         size_t child =
             lister->query->recursive ? 0 : deeper_than_child(lister->query, key);
-        if (child) {
-            err = skip_subtree(walk, &key, child, &value);
-            continue;
-        }
-        err = consider(lister, key, value);
+        if (!child)
+            err = consider(lister, key, value);
+        if (!err && ++lister->scanned == lister->query->scan_max)
+            err = stop_behind(lister->list, key.data, key.len);
         if (!err)
-            err = kv_walk_next(walk, &key, &value);
+            err = child ? skip_subtree(walk, &key, child, &value)
+                        : kv_walk_next(walk, &key, &value);
     }
     return err == -ENOENT || err == 1 ? 0 : err;
 }
@@ -249,6 +257,7 @@ void kv_list_done(struct kv_list *list)
     while (list->count > 0)
         kv_record_unref(list->records[--list->count]);
     free(list->records);
+    kv_buf_done(&list->next);
     *list = (struct kv_list){0};
 }
 

@@ -99,12 +99,15 @@ struct kv_list_query {
     bool directories;  /* list directories too */
     bool values;       /* false: bare records */
     size_t value_max;  /* larger values: bare records all the same; 0: no bound */
+    size_t scan_max;   /* look at no more rows than this, such as directories that are not
+                          listed; 0: no bound */
 };
 
 struct kv_list {
     struct kv_record **records; /* sorted by key, byte order */
     size_t count;
-    bool more;         /* limit or max_bytes cut it; go on with after = the last key */
+    bool more;         /* a bound cut it; go on with after = next */
+    struct kv_buf next;
     uint64_t revision; /* of the snapshot it was read from */
 };
 

@@ -243,6 +243,17 @@ is '... in as many pages as it takes' "$pages" 3
 is 'with a delimiter, too' \
     "$(list 'dir=l&delimiter=/&limit=2' | jq -c '[.keys[].key, .directories[], .more]')" \
     '["l/a.x","l/a",true]'
+is 'a prefix narrows what a delimiter shows' \
+    "$(list 'prefix=l/a&delimiter=/' | jq -c '[[.keys[].key], .directories]') $(
+        list 'prefix=l/c/d&delimiter=/' | jq -c '[[.keys[].key], .directories]')" \
+    '[["l/a.x","l/ax"],["l/a"]] [[],["l/c/d"]]'
+is '... to nothing where there is no such directory' \
+    "$(list 'prefix=l/none/x&delimiter=/' | jq -c '[.keys, .directories, .more]')" '[[],[],false]'
+printf 'k\377' | http PUT '/v1/keys/raw/%ff' --data-binary @- >/dev/null
+is 'what is not UTF-8 travels as base64' \
+    "$(list 'dir=raw&values=1' | jq -c '.keys[0] | [.key, .key_encoding, .value, .encoding]')" \
+    '["cmF3L/8=","base64","a/8=","base64"]'
+delete raw recursive=1 >/dev/null
 # A page is bounded in bytes of JSON, of which escapes make six of one.
 head -c 1000000 /dev/zero >"$work/zeros"
 for i in 1 2 3 4; do put_file "heavy/$i" "$work/zeros" >/dev/null; done

@@ -293,8 +293,73 @@ START_TEST(memory_that_runs_out_is_enomem_and_no_more)
 }
 END_TEST
 
-KV_SUITE_WITH("listing", setup, store_teardown, children_are_direct_and_sorted_by_bytes,
-              directories_come_only_when_asked,
+/* All pages of a listing that looks at so many rows for each, in one line; how many
+ * pages. */
+static size_t scan(bool recursive, size_t scan_max, struct kv_buf *out)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf after = {0};
+    size_t pages = 0;
+    bool more = true;
+    while (more) {
+        struct kv_list_query query = {.after = after.data,
+                                      .after_len = after.len,
+                                      .recursive = recursive,
+                                      .directories = !recursive,
+                                      .scan_max = scan_max};
+        KV_CLEANUP(kv_list_done) struct kv_list list = {0};
+        ck_assert_int_eq(kv_store_list(store, &query, &list), 0);
+        ck_assert_uint_le(list.count, scan_max);
+        for (size_t i = 0; i < list.count; i++)
+            kv_buf_addf(out, "%s ", list.records[i]->key);
+        more = list.more;
+        ck_assert(more == (list.next.len > 0));
+        kv_buf_done(&after);
+        after = list.next;
+        list.next = (struct kv_buf){0};
+        ck_assert_uint_lt(++pages, 100);
+    }
+    kv_buf_addc(out, '\0');
+    return pages;
+}
+
+START_TEST(a_scan_is_bounded_and_goes_on_where_it_stopped)
+{
+    for (int recursive = 0; recursive < 2; recursive++) {
+        KV_CLEANUP(kv_buf_done) struct kv_buf all = {0};
+        ck_assert_uint_eq(scan(recursive, 1000, &all), 1);
+        for (size_t max = 1; max < 5; max++) {
+            KV_CLEANUP(kv_buf_done) struct kv_buf text = {0};
+            ck_assert_uint_gt(scan(recursive, max, &text), 2);
+            ck_assert_str_eq(text.data, all.data);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_scan_that_finds_nothing_stops_and_says_where)
+{
+    struct kv_txn *txn = txn_make();
+    for (int i = 0; i < 100; i++) {
+        char key[8];
+        (void)snprintf(key, sizeof(key), "m%03d", i);
+        (void)txn_add(txn, KV_OP_MKDIR, key);
+    }
+    ck_assert_int_eq(txn_commit(txn), 0);
+    struct kv_list_query query = query_of("", "m", "");
+    query.recursive = true;
+    query.scan_max = 50;
+    KV_CLEANUP(kv_list_done) struct kv_list list = {0};
+    ck_assert_int_eq(kv_store_list(store, &query, &list), 0);
+    ck_assert_uint_eq(list.count, 0);
+    ck_assert(list.more);
+    ck_assert_bytes(list.next.data, list.next.len, "m049");
+}
+END_TEST
+
+KV_SUITE_WITH("listing", setup, store_teardown,
+              a_scan_is_bounded_and_goes_on_where_it_stopped,
+              a_scan_that_finds_nothing_stops_and_says_where,
+              children_are_direct_and_sorted_by_bytes, directories_come_only_when_asked,
               a_directory_means_what_lies_in_it_and_a_prefix_its_bytes,
               after_goes_on_behind_a_key_that_may_not_exist,
               what_is_no_directory_cannot_be_listed, pages_of_every_size_make_the_whole,
