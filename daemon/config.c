@@ -87,6 +87,8 @@ static const struct kv_setting rows[] = {
 /* Long options are told from each other by this plus their row. */
 #define LONG_BASE 256
 
+#define SEE_HELP " (kvfsd --help lists what there is)"
+
 static void *field_of(struct kv_config *config, const struct kv_setting *row)
 {
     return (char *)config + row->offset;
@@ -142,14 +144,15 @@ static int set_defaults(struct kv_config *config, struct kv_buf *error)
 
 /* The option that name may be a misspelling of; what follows a '=' is not part of it.
  */
-static void add_nearest(struct kv_buf *error, const char *name, const char *dashes)
+static bool add_nearest(struct kv_buf *error, const char *name, const char *dashes)
 {
     KV_CLEANUP(kv_free) char *word = strndup(name, strcspn(name, "="));
     for (size_t i = 0; word && i < ROWS; i++)
         if (kv_text_is_near(word, rows[i].name)) {
             kv_buf_addf(error, " (did you mean '%s%s'?)", dashes, rows[i].name);
-            return;
+            return true;
         }
+    return false;
 }
 
 static const struct kv_setting *row_of(int code)
@@ -172,10 +175,11 @@ static void explain_refusal(int code, const char *argument, struct kv_buf *error
     else if (row)
         kv_buf_addf(error, "option '--%s' takes no value", row->name);
     else if (optopt)
-        kv_buf_addf(error, "unknown option '-%c'", optopt);
+        kv_buf_addf(error, "unknown option '-%c'" SEE_HELP, optopt);
     else {
         kv_buf_addf(error, "unknown option '%s'", argument);
-        add_nearest(error, argument + strspn(argument, "-"), "--");
+        if (!add_nearest(error, argument + strspn(argument, "-"), "--"))
+            kv_buf_adds(error, SEE_HELP);
     }
 }
 
@@ -211,7 +215,7 @@ static int parse_arguments(struct kv_config *config, int argc, char *const argv[
         }
     }
     if (optind < argc) {
-        kv_buf_addf(error, "unexpected argument '%s'", argv[optind]);
+        kv_buf_addf(error, "unexpected argument '%s'" SEE_HELP, argv[optind]);
         return -EINVAL;
     }
     return 0;
@@ -255,7 +259,8 @@ static int parse_line(struct kv_config *config, char *line, struct kv_buf *error
     }
     if (!row) {
         kv_buf_addf(error, "unknown name '%s'", name);
-        add_nearest(error, name, "");
+        if (!add_nearest(error, name, ""))
+            kv_buf_adds(error, SEE_HELP);
         return -EINVAL;
     }
     KV_CLEANUP(kv_buf_done) struct kv_buf reason = {0};

@@ -21,6 +21,7 @@ struct daemon {
     struct kv_config config;
     struct kv_quit quit;
     char **config_text;
+    char *source; /* of the mounts: the data directory, absolute */
     struct kv_store *store;
     struct kv_mounts *mounts;
     struct kv_httpd *httpd;
@@ -61,8 +62,10 @@ static int start_store(struct daemon *daemon)
 static int start_mounts(struct daemon *daemon)
 {
     const struct kv_config *config = &daemon->config;
+    daemon->source = realpath(config->data, NULL);
     daemon->mounts = kv_mounts_new(&(struct kv_mounts_config){
         .store = daemon->store,
+        .source = daemon->source,
         .threads = (unsigned)config->mount_threads,
         .allow_other = config->allow_other,
         .version = KV_VERSION,
@@ -177,6 +180,7 @@ static void stop(struct daemon *daemon)
     kv_mounts_stop(daemon->mounts);
     kv_store_close(daemon->store);
     kv_config_text_free(daemon->config_text);
+    free(daemon->source);
 }
 
 static int run(struct daemon *daemon)

@@ -58,8 +58,16 @@ static struct slot *free_slot(struct kv_mounts *mounts)
 static void explain(const struct kv_mountspec *spec, int err, struct kv_buf *error)
 {
     const char *path = spec->path;
-    if (err == -ENOTEMPTY || err == -ENOTDIR)
+    KV_CLEANUP(kv_buf_done) struct kv_buf holder = {0};
+    if (err == -EBUSY || err == -EACCES)
+        kv_mount_holder(path, &holder);
+    if (holder.len)
+        kv_buf_addf(error, "mount point '%s' is taken: %.*s is mounted there", path,
+                    (int)holder.len, holder.data);
+    else if (err == -ENOTEMPTY)
         kv_buf_addf(error, "mount point '%s' is not an empty directory", path);
+    else if (err == -ENOTDIR)
+        kv_buf_addf(error, "mount point '%s' is not a directory", path);
     else if (err == -ENOENT)
         kv_buf_addf(error, "mount point '%s' does not exist", path);
     else if (err == -EREMOTE)
@@ -80,6 +88,7 @@ static int start(struct slot *slot, const struct kv_mountspec *spec,
     return kv_mount_start(config->store,
                           &(struct kv_mount_config){
                               .path = spec->path,
+                              .source = spec->source ? spec->source : config->source,
                               .subdir = spec->subdir,
                               .options = spec->kernel,
                               .view = spec->view,
@@ -95,30 +104,67 @@ static int start(struct slot *slot, const struct kv_mountspec *spec,
                           ret);
 }
 
-int kv_mounts_add(struct kv_mounts *mounts, const char *text, struct kv_buf *error)
+/* Takes what spec holds when it succeeds. */
+static int add(struct kv_mounts *mounts, struct kv_mountspec *spec, struct slot **ret,
+               struct kv_buf *error)
 {
-    KV_CLEANUP(kv_mountspec_done) struct kv_mountspec spec;
     struct kv_mount *mount;
-    int err = kv_mountspec_parse(text, &spec, error);
-    if (err)
-        return err;
     struct slot *slot = free_slot(mounts);
     if (!slot) {
-        kv_buf_addf(error, "cannot mount on '%s': at most %d mounts", spec.path,
+        kv_buf_addf(error, "cannot mount on '%s': at most %d mounts", spec->path,
                     MOUNTS_MAX);
         return -ENOSPC;
     }
-    err = start(slot, &spec, &mount);
+    int err = start(slot, spec, &mount);
     if (err) {
-        explain(&spec, err, error);
+        explain(spec, err, error);
         return err;
     }
     kv_lock(&mounts->lock);
-    slot->spec = spec;
+    slot->spec = *spec;
     slot->mount = mount;
     kv_unlock(&mounts->lock);
-    spec = (struct kv_mountspec){0}; /* it is the slot's now */
+    *spec = (struct kv_mountspec){0};
+    *ret = slot;
     return 0;
+}
+
+int kv_mounts_add(struct kv_mounts *mounts, const char *text, struct kv_buf *error)
+{
+    KV_CLEANUP(kv_mountspec_done) struct kv_mountspec spec;
+    struct slot *slot;
+    int err = kv_mountspec_parse(text, &spec, error);
+    return err ? err : add(mounts, &spec, &slot, error);
+}
+
+static void announce(const struct slot *slot)
+{
+    if (slot->spec.subdir)
+        kv_info("'%s' mounted on '%s'", slot->spec.subdir, slot->spec.path);
+    else
+        kv_info("mounted on '%s'", slot->spec.path);
+}
+
+static struct slot *slot_of(struct kv_mounts *mounts, const char *path)
+{
+    for (size_t i = 0; i < MOUNTS_MAX; i++)
+        if (mounts->slots[i].mount &&
+            strcmp(kv_mount_path(mounts->slots[i].mount), path) == 0)
+            return &mounts->slots[i];
+    return NULL;
+}
+
+int kv_mounts_add_at(struct kv_mounts *mounts, const char *path, const char *options,
+                     struct kv_buf *error)
+{
+    KV_CLEANUP(kv_mountspec_done) struct kv_mountspec spec;
+    struct slot *slot;
+    int err = kv_mountspec_make(path, options, &spec, error);
+    if (!err)
+        err = add(mounts, &spec, &slot, error);
+    if (!err)
+        announce(slot);
+    return err;
 }
 
 /* -- Going -- */
@@ -143,6 +189,26 @@ void kv_mounts_reap(struct kv_mounts *mounts)
         kv_notice("'%s' was unmounted", slot->spec.path);
         empty(slot);
     }
+}
+
+int kv_mounts_remove(struct kv_mounts *mounts, const char *path, bool lazy,
+                     struct kv_buf *error)
+{
+    struct slot *slot = slot_of(mounts, path);
+    if (!slot) {
+        kv_buf_addf(error, "this kvfsd has nothing mounted on '%s'", path);
+        return -ENOENT;
+    }
+    int err = kv_mount_detach(slot->mount, lazy);
+    if (err) {
+        kv_buf_addf(error, "cannot unmount '%s': %s", path,
+                    err == -EBUSY ? "it is in use, or something is mounted over it"
+                                  : kv_strerror(err));
+        return err;
+    }
+    kv_notice("unmounted '%s'", path);
+    empty(slot);
+    return 0;
 }
 
 void kv_mounts_stop(struct kv_mounts *mounts)
@@ -170,13 +236,9 @@ size_t kv_mounts_count(struct kv_mounts *mounts)
 void kv_mounts_announce(struct kv_mounts *mounts)
 {
     KV_SCOPED_LOCK(&mounts->lock);
-    for (size_t i = 0; i < MOUNTS_MAX; i++) {
-        const struct slot *slot = &mounts->slots[i];
-        if (slot->mount && slot->spec.subdir)
-            kv_info("'%s' mounted on '%s'", slot->spec.subdir, slot->spec.path);
-        else if (slot->mount)
-            kv_info("mounted on '%s'", slot->spec.path);
-    }
+    for (size_t i = 0; i < MOUNTS_MAX; i++)
+        if (mounts->slots[i].mount)
+            announce(&mounts->slots[i]);
 }
 
 static void add_status(struct kv_buf *out, const struct slot *slot)

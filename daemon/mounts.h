@@ -12,8 +12,9 @@ struct kv_mounts;
 
 struct kv_mounts_config {
     struct kv_store *store;
-    unsigned threads; /* of each mount; 0: a good number for this machine */
-    bool allow_other; /* in every mount */
+    const char *source; /* what df(1) calls them, unless an option says otherwise */
+    unsigned threads;   /* of each mount; 0: a good number for this machine */
+    bool allow_other;   /* in every mount */
     const char *version;
     const char *const *config_text; /* for /.kv/config */
     /* A mount ended by itself, and waits for kv_mounts_reap. From a thread of the
@@ -28,6 +29,16 @@ struct kv_mounts *kv_mounts_new(const struct kv_mounts_config *config);
 /* Mount DIR[,OPTION]... 0, or a negative errno and why in error, one line without a
  * newline; -EINVAL: the text is wrong. */
 int kv_mounts_add(struct kv_mounts *mounts, const char *text, struct kv_buf *error);
+
+/* The same for a directory, absolute and without symbolic links, and
+ * OPTION[,OPTION]...; logged. */
+int kv_mounts_add_at(struct kv_mounts *mounts, const char *path, const char *options,
+                     struct kv_buf *error);
+
+/* Unmount the one at that path; logged. 0, or a negative errno and why in error:
+ * -ENOENT there is none; -EBUSY in use, unless it is done lazily. */
+int kv_mounts_remove(struct kv_mounts *mounts, const char *path, bool lazy,
+                     struct kv_buf *error);
 
 /* Stop those that were unmounted from outside, with a word to the log. */
 void kv_mounts_reap(struct kv_mounts *mounts);

@@ -7,51 +7,74 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum kind {
     READ_ONLY,
     READ_WRITE,
     ALLOW_OTHER,
+    SOURCE,
     SUBDIR,
     UID,
     GID,
     UMASK,
     KERNEL, /* handed on */
     IDLE,   /* how it is anyway, or for mount(8) itself */
+    SLOPPY,
+    REMOUNT,
 };
+
+enum value { WITHOUT, WITH, MAYBE };
 
 static const struct option {
     const char *name;
     enum kind kind;
-    bool valued; /* name=VALUE */
+    enum value value; /* name=VALUE */
 } options[] = {
-    {"ro", READ_ONLY, false},
-    {"rw", READ_WRITE, false},
-    {"allow_other", ALLOW_OTHER, false},
-    {"subdir", SUBDIR, true},
-    {"uid", UID, true},
-    {"gid", GID, true},
-    {"umask", UMASK, true},
-    {"nosuid", KERNEL, false},
-    {"suid", KERNEL, false},
-    {"nodev", KERNEL, false},
-    {"dev", KERNEL, false},
-    {"noexec", KERNEL, false},
-    {"exec", KERNEL, false},
-    {"noatime", KERNEL, false},
-    {"atime", KERNEL, false},
-    {"sync", KERNEL, false},
-    {"async", KERNEL, false},
-    {"dirsync", KERNEL, false},
-    {"default_permissions", IDLE, false},
-    {"defaults", IDLE, false},
-    {"auto", IDLE, false},
-    {"noauto", IDLE, false},
-    {"user", IDLE, false},
-    {"nouser", IDLE, false},
-    {"nofail", IDLE, false},
-    {"relatime", IDLE, false},
-    {"_netdev", IDLE, false},
+    {"ro", READ_ONLY, WITHOUT},
+    {"rw", READ_WRITE, WITHOUT},
+    {"allow_other", ALLOW_OTHER, WITHOUT},
+    {"fsname", SOURCE, WITH},
+    {"subdir", SUBDIR, WITH},
+    {"uid", UID, WITH},
+    {"gid", GID, WITH},
+    {"umask", UMASK, WITH},
+    {"nosuid", KERNEL, WITHOUT},
+    {"suid", KERNEL, WITHOUT},
+    {"nodev", KERNEL, WITHOUT},
+    {"dev", KERNEL, WITHOUT},
+    {"noexec", KERNEL, WITHOUT},
+    {"exec", KERNEL, WITHOUT},
+    {"noatime", KERNEL, WITHOUT},
+    {"atime", KERNEL, WITHOUT},
+    {"sync", KERNEL, WITHOUT},
+    {"async", KERNEL, WITHOUT},
+    {"dirsync", KERNEL, WITHOUT},
+    {"default_permissions", IDLE, WITHOUT},
+    {"defaults", IDLE, WITHOUT},
+    {"auto", IDLE, WITHOUT},
+    {"noauto", IDLE, WITHOUT},
+    {"user", IDLE, MAYBE},
+    {"users", IDLE, WITHOUT},
+    {"nouser", IDLE, WITHOUT},
+    {"owner", IDLE, WITHOUT},
+    {"group", IDLE, WITHOUT},
+    {"nofail", IDLE, WITHOUT},
+    {"fail", IDLE, WITHOUT},
+    {"relatime", IDLE, WITHOUT},
+    {"norelatime", IDLE, WITHOUT},
+    {"strictatime", IDLE, WITHOUT},
+    {"nostrictatime", IDLE, WITHOUT},
+    {"lazytime", IDLE, WITHOUT},
+    {"nolazytime", IDLE, WITHOUT},
+    {"diratime", IDLE, WITHOUT},
+    {"nodiratime", IDLE, WITHOUT},
+    {"silent", IDLE, WITHOUT},
+    {"loud", IDLE, WITHOUT},
+    {"_netdev", IDLE, WITHOUT},
+    {"comment", IDLE, MAYBE},
+    {"sloppy", SLOPPY, WITHOUT},
+    {"remount", REMOUNT, WITHOUT},
 };
 
 #define OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -71,6 +94,13 @@ static int set_number(const char *name, const char *text, int base, uint32_t max
                           : "%s must be a number up to %u, not '%s'",
                 name, max, text);
     return -EINVAL;
+}
+
+static int set_source(struct kv_mountspec *spec, const char *name)
+{
+    free(spec->source);
+    spec->source = strdup(name);
+    return spec->source ? 0 : -ENOMEM;
 }
 
 static int set_subdir(struct kv_mountspec *spec, const char *key, struct kv_buf *error)
@@ -108,6 +138,8 @@ static int set(struct kv_mountspec *spec, enum kind kind, const char *word,
     case ALLOW_OTHER:
         spec->allow_other = true;
         return 0;
+    case SOURCE:
+        return set_source(spec, value);
     case SUBDIR:
         return set_subdir(spec, value, error);
     case UID:
@@ -122,6 +154,13 @@ static int set(struct kv_mountspec *spec, enum kind kind, const char *word,
         return add_kernel(spec, word);
     case IDLE:
         return 0;
+    case SLOPPY:
+        spec->sloppy = true;
+        return 0;
+    case REMOUNT:
+        kv_buf_adds(error, "options cannot be changed while it is mounted: unmount it "
+                           "and mount it again");
+        return -EINVAL;
     }
     return -EINVAL;
 }
@@ -142,19 +181,19 @@ static int set_option(struct kv_mountspec *spec, const char *word, struct kv_buf
 {
     size_t len = strcspn(word, "=");
     const char *value = word[len] ? word + len + 1 : NULL;
-    if (strncmp(word, "x-", 2) == 0 || strncmp(word, "comment=", 8) == 0)
+    if (strncasecmp(word, "x-", 2) == 0)
         return 0; /* for others who read fstab(5) */
     for (size_t i = 0; i < OPTIONS; i++) {
         const struct option *option = &options[i];
         if (strlen(option->name) != len || strncmp(option->name, word, len) != 0)
             continue;
-        if (option->valued == (value != NULL))
+        if (option->value == MAYBE || (option->value == WITH) == (value != NULL))
             return set(spec, option->kind, word, value, error);
         kv_buf_addf(error, "mount option '%s' %s", option->name,
                     value ? "takes no value" : "needs a value");
         return -EINVAL;
     }
-    return unknown(word, error);
+    return spec->sloppy ? 0 : unknown(word, error);
 }
 
 /* The next word up to a comma, in place; NULL at the end. */
@@ -173,11 +212,20 @@ static char *next_word(char **rest)
     return word;
 }
 
+static int set_options(struct kv_mountspec *spec, char *rest, struct kv_buf *error)
+{
+    const char *word;
+    int err = 0;
+    while (!err && (word = next_word(&rest)))
+        err = *word ? set_option(spec, word, error) : 0;
+    return err;
+}
+
 int kv_mountspec_parse(const char *text, struct kv_mountspec *ret, struct kv_buf *error)
 {
     *ret = (struct kv_mountspec){0};
     KV_CLEANUP(kv_free) char *copy = strdup(text);
-    char *rest = copy, *word;
+    char *rest = copy;
     if (!copy)
         return -ENOMEM;
     ret->path = strdup(next_word(&rest));
@@ -187,15 +235,23 @@ int kv_mountspec_parse(const char *text, struct kv_mountspec *ret, struct kv_buf
         kv_buf_adds(error, "a mount is DIR[,OPTION]...");
         return -EINVAL;
     }
-    int err = 0;
-    while (!err && (word = next_word(&rest)))
-        err = *word ? set_option(ret, word, error) : 0;
-    return err;
+    return set_options(ret, rest, error);
+}
+
+int kv_mountspec_make(const char *path, const char *options_text,
+                      struct kv_mountspec *ret, struct kv_buf *error)
+{
+    *ret = (struct kv_mountspec){.path = strdup(path)};
+    KV_CLEANUP(kv_free) char *copy = strdup(options_text);
+    if (!ret->path || !copy)
+        return -ENOMEM;
+    return set_options(ret, copy, error);
 }
 
 void kv_mountspec_done(struct kv_mountspec *spec)
 {
     free(spec->path);
+    free(spec->source);
     free(spec->subdir);
     free(spec->kernel);
     *spec = (struct kv_mountspec){0};

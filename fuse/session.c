@@ -6,26 +6,22 @@
  * observer goes before the session's descriptor is closed, which it writes to.
  * Unmounting is lazy: processes that are inside keep a dead filesystem. The workers
  * wait in the kernel and notice the end at their next request, so they get one more. */
+#include "fuse/mountpoint.h"
 #include "fuse/notify.h"
 #include "fuse/observe.h"
 #include "fuse/outside.h"
 #include "fuse/publish.h"
 #include "fuse/readonly.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/statfs.h>
-#include <sys/wait.h>
 
 #define MAX_WRITE (1u << 20)
 #define MAX_THREADS 8
@@ -33,6 +29,8 @@
 /* RELEASE counts among the requests in the background; a low limit would hold it back.
  */
 #define MAX_BACKGROUND 128
+/* For the loop's thread alone. */
+#define WAKE_SIGNAL SIGUSR2
 
 /* -- What libfuse is told -- */
 
@@ -116,70 +114,6 @@ log_libfuse(enum fuse_log_level level, const char *format, va_list args)
            "%s", text);
 }
 
-/* -- The mount point -- */
-
-static int run_fusermount(const char *path)
-{
-    char *argv[] = {(char[]){"fusermount3"},
-                    (char[]){"-u"},
-                    (char[]){"-q"},
-                    (char[]){"-z"},
-                    (char[]){"--"},
-                    strdup(path),
-                    NULL};
-    pid_t pid;
-    int status = 0;
-    int err = argv[5] ? posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ) : ENOMEM;
-    if (!err && waitpid(pid, &status, 0) < 0)
-        err = errno;
-    free(argv[5]);
-    return err ? -err : status ? -EBUSY : 0;
-}
-
-static int unmount(const char *path)
-{
-    if (geteuid() == 0)
-        return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
-    return run_fusermount(path);
-}
-
-/* A daemon that was killed leaves a mount behind that answers ENOTCONN; not to stat(2),
- * which the kernel may answer from what it has cached, but to statfs(2). */
-static int clear_stale(const char *path)
-{
-    struct stat st;
-    struct statfs fs;
-    while (stat(path, &st) < 0 || statfs(path, &fs) < 0) {
-        if (errno != ENOTCONN)
-            return -errno;
-        int err = unmount(path);
-        if (err)
-            return err;
-        kv_notice("cleared the stale mount on '%s'", path);
-    }
-    return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-}
-
-static int check_empty(const char *path)
-{
-    struct statfs fs;
-    if (statfs(path, &fs) < 0)
-        return -errno;
-    DIR *dir = opendir(path);
-    if (!dir)
-        return -errno;
-    int err = 0;
-    const struct dirent *entry;
-    while (!err && (entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            err = -ENOTEMPTY;
-    }
-    (void)closedir(dir);
-    if (!err && fs.f_type == FUSE_SUPER_MAGIC)
-        err = -EBUSY; /* another one is mounted there, and alive */
-    return err;
-}
-
 /* -- Start -- */
 
 static unsigned thread_count(unsigned wanted)
@@ -191,16 +125,36 @@ static unsigned thread_count(unsigned wanted)
                                  : count;
 }
 
+/* libfuse takes options apart at commas. */
+static void add_source(struct kv_buf *out, const char *source)
+{
+    kv_buf_adds(out, "-ofsname=");
+    for (; *source; source++) {
+        if (*source == ',' || *source == '\\')
+            kv_buf_addc(out, '\\');
+        kv_buf_addc(out, *source);
+    }
+    kv_buf_addc(out, '\0');
+}
+
+static int add_options(struct fuse_args *args, const struct kv_mount_config *config)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf source = {0};
+    add_source(&source, config->source ? config->source : "kvfs");
+    if (kv_buf_error(&source) || fuse_opt_add_arg(args, "kvfs") ||
+        fuse_opt_add_arg(args, "-osubtype=kvfs,default_permissions") ||
+        fuse_opt_add_arg(args, source.data) ||
+        (config->allow_other && fuse_opt_add_arg(args, "-oallow_other")) ||
+        (config->options &&
+         (fuse_opt_add_arg(args, "-o") || fuse_opt_add_arg(args, config->options))))
+        return -ENOMEM;
+    return 0;
+}
+
 static int new_session(struct kv_mount *mount, const struct kv_mount_config *config)
 {
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
-    int err = 0;
-    if (fuse_opt_add_arg(&args, "kvfs") ||
-        fuse_opt_add_arg(&args, "-ofsname=kvfs,subtype=kvfs,default_permissions") ||
-        (config->allow_other && fuse_opt_add_arg(&args, "-oallow_other")) ||
-        (config->options &&
-         (fuse_opt_add_arg(&args, "-o") || fuse_opt_add_arg(&args, config->options))))
-        err = -ENOMEM;
+    int err = add_options(&args, config);
     if (!err) {
         fuse_set_log_func(log_libfuse);
         mount->session =
@@ -221,6 +175,10 @@ static void *run_loop(void *arg)
     struct loop_start start = *(struct loop_start *)arg;
     struct kv_mount *mount = start.mount;
     free(arg);
+    sigset_t wake;
+    sigemptyset(&wake);
+    sigaddset(&wake, WAKE_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
     (void)pthread_setname_np(pthread_self(), "kvfs-mount");
     int err = fuse_session_loop_mt(mount->session, start.config);
     fuse_loop_cfg_destroy(start.config);
@@ -376,9 +334,7 @@ int kv_mount_start(struct kv_store *store, const struct kv_mount_config *config,
                    struct kv_mount **ret)
 {
     struct kv_mount *mount;
-    int err = clear_stale(config->path);
-    if (!err)
-        err = check_empty(config->path);
+    int err = kv_mountpoint_prepare(config->path);
     if (!err)
         err = new_mount(store, config, &mount);
     if (err)
@@ -415,15 +371,16 @@ struct farewell {
     const struct kv_mount *mount;
     pthread_t thread;
     bool started;
+    bool arrived; /* the first was answered: the path leads to the mount */
     sem_t read;   /* everything sent before the first was read */
     sem_t detach; /* the second may go: it ends a worker's wait */
 };
 
-static void request(int root)
+static bool request(int root)
 {
     struct statx sx;
-    if (root >= 0)
-        (void)statx(root, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_INO, &sx);
+    return root >= 0 &&
+           statx(root, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_INO, &sx) == 0;
 }
 
 /* The mount's root, if the path still leads there. */
@@ -448,16 +405,16 @@ static void *say_farewell(void *arg)
     struct farewell *farewell = arg;
     (void)kv_outside_enter();
     KV_CLEANUP(kv_outside_close) int root = open_root(farewell->mount);
-    request(root);
+    farewell->arrived = request(root);
     sem_post(&farewell->read);
     wait_for(&farewell->detach);
-    request(root);
+    (void)request(root); /* an error is an answer too */
     return NULL;
 }
 
 static void begin_farewell(struct farewell *farewell, const struct kv_mount *mount)
 {
-    farewell->mount = mount;
+    *farewell = (struct farewell){.mount = mount};
     sem_init(&farewell->read, 0, 0);
     sem_init(&farewell->detach, 0, 0);
     farewell->started = create_masked(&farewell->thread, say_farewell, farewell) == 0;
@@ -475,6 +432,29 @@ static void end_farewell(struct farewell *farewell)
         pthread_join(farewell->thread, NULL);
     sem_destroy(&farewell->read);
     sem_destroy(&farewell->detach);
+}
+
+static void do_nothing(int signal_number)
+{
+    (void)signal_number;
+}
+
+/* Where no farewell could be said, because something hides the mount that cannot be
+ * taken away, no request comes any more to end the workers' wait. A signal ends that of
+ * libfuse's loop, which then cancels the workers; it is repeated because it may come
+ * just before the wait. */
+static void join_loop(struct kv_mount *mount, bool arrived)
+{
+    struct sigaction action = {.sa_handler = do_nothing};
+    (void)sigaction(WAKE_SIGNAL, &action, NULL); /* cannot fail for this one */
+    int err = arrived ? pthread_join(mount->loop, NULL) : ETIMEDOUT;
+    while (err == ETIMEDOUT) {
+        struct timespec end =
+            kv_ns_timespec(kv_clock_realtime_ns() + 10 * KV_NS_PER_MS);
+        (void)pthread_kill(mount->loop, WAKE_SIGNAL); /* ESRCH: it has ended */
+        err = pthread_timedjoin_np(mount->loop, NULL, &end);
+    }
+    assert(err == 0);
 }
 
 void kv_mount_drop_attr(struct kv_mount *mount, fuse_ino_t ino)
@@ -528,18 +508,24 @@ void kv_mount_stop(struct kv_mount *mount)
         return;
     atomic_store(&mount->stopping, true);
     kv_notifier_stop(mount->notifier);
+    kv_mountpoint_uncover(mount->path, mount->device);
     struct farewell farewell;
     begin_farewell(&farewell, mount);
     kv_store_remove_observer(mount->store, &mount->observer);
     fuse_session_exit(mount->session);
     close_session(mount);
     end_farewell(&farewell);
-    pthread_join(mount->loop, NULL);
+    join_loop(mount, farewell.arrived);
     wait_landed(mount);
     free_handles(mount);
     kv_control_free_all(mount);
     kv_dir_free_all(mount);
     free_mount(mount);
+}
+
+int kv_mount_detach(struct kv_mount *mount, bool lazy)
+{
+    return kv_mountpoint_unmount(mount->path, mount->device, lazy);
 }
 
 const char *kv_mount_path(const struct kv_mount *mount)

@@ -4,6 +4,7 @@
 /* A mount: the store as a directory. This header is all that the rest of the daemon
  * sees of FUSE. */
 
+#include "base/buf.h"
 #include "store/store.h"
 
 struct kv_mount;
@@ -18,6 +19,7 @@ struct kv_mount_view {
 
 struct kv_mount_config {
     const char *path;   /* an existing empty directory */
+    const char *source; /* what mount(8) and df(1) call it; NULL: "kvfs" */
     const char *subdir; /* mount only this directory of the store; NULL: all of it */
     const char
         *options; /* more of mount(8)'s for the kernel (nosuid,noexec); or NULL */
@@ -37,7 +39,8 @@ struct kv_mount_config {
 };
 
 /* Clear a stale mount on path, mount, and start serving. When it returns 0 the mount is
- * usable by everyone. -ENOTEMPTY or -ENOTDIR: not an empty directory; -ENOENT; -EPERM,
+ * usable by everyone. -ENOTEMPTY or -ENOTDIR: not an empty directory; -EBUSY: another
+ * FUSE filesystem is mounted there (kv_mount_holder); -ENOENT; -EPERM,
  * -ENODEV: FUSE is not to be had; what libfuse has to say is logged. -EREMOTE: the
  * store has no directory subdir. -EROFS: only root may make a read-only mount. */
 int kv_mount_start(struct kv_store *store, const struct kv_mount_config *config,
@@ -47,6 +50,15 @@ int kv_mount_start(struct kv_store *store, const struct kv_mount_config *config,
  * store must still be running. Works also while processes have files open or their
  * working directory inside: they get errors from then on. NULL is allowed. */
 void kv_mount_stop(struct kv_mount *mount);
+
+/* Take it away from its place, as umount(8) does; kv_mount_stop does the rest. -EBUSY:
+ * it is in use, or something else is mounted over it; never when it is done lazily.
+ * -EPERM: fusermount3 refused; what it has to say is logged. */
+int kv_mount_detach(struct kv_mount *mount, bool lazy);
+
+/* Append what is mounted at path, be it kvfs or not: "fuse.kvfs of '/var/lib/kvfs'";
+ * nothing when nothing is. */
+void kv_mount_holder(const char *path, struct kv_buf *out);
 
 /* Where it is mounted, absolute; as long as it lives. */
 const char *kv_mount_path(const struct kv_mount *mount);

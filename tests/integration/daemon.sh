@@ -19,6 +19,8 @@ refused()
 
 refused 'an unknown option' 2 "kvfsd: unknown option '--moutn' (did you mean '--mount'?)" \
     --moutn "$mnt"
+refused 'one that is like none' 2 \
+    "kvfsd: unknown option '--xyz' (kvfsd --help lists what there is)" --xyz
 refused 'a size without a number' 2 \
     "kvfsd: --cache-size must be a size from 1M to 1T, not 'big'" --cache-size big
 refused 'nothing to serve' 2 'kvfsd: nothing to serve: give --mount, --listen or --socket' \
@@ -80,6 +82,15 @@ for address in "$work/notify" "@kvfs-test-$$"; do
     wait_pid "$manager"
     is '... and STOPPING=1' "$(<"$work/told")" "$(lines bound READY=1 STOPPING=1)"
 done
+
+# In the journal, which is known by its device and inode, the name is before each line anyway.
+: >"$work/journal"
+stream=$(stat -c %d:%i "$work/journal")
+JOURNAL_STREAM=$stream "$kvfsd" --xyz 2>"$work/journal"
+like 'to the journal goes the level of a line instead of the name' "$(<"$work/journal")" \
+    '^<3>unknown option'
+JOURNAL_STREAM=1:2 "$kvfsd" --xyz 2>"$work/journal"
+like '... but not what goes elsewhere' "$(<"$work/journal")" '^kvfsd: unknown option'
 
 # -- Signals ---------------------------------------------------------------------------
 

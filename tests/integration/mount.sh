@@ -42,7 +42,7 @@ touch "$work/full/file" "$work/file"
 refused 'a mount point that is not empty' "'$work/full' is not an empty directory" \
     --data "$work/data2" --mount "$work/full"
 is '... is left alone' "$(ls "$work/full")" file
-refused 'a mount point that is a file' "'$work/file' is not an empty directory" \
+refused 'a mount point that is a file' "'$work/file' is not a directory" \
     --data "$work/data2" --mount "$work/file"
 refused 'a mount point that does not exist' "'$work/none' does not exist" \
     --data "$work/data2" --mount "$work/none"

@@ -139,14 +139,17 @@ END_TEST
 
 START_TEST(mistakes_on_the_command_line_are_named)
 {
-    assert_refused(PARSE("--no-such"), "unknown option '--no-such'");
+    assert_refused(PARSE("--no-such"),
+                   "unknown option '--no-such' (kvfsd --help lists what there is)");
     assert_refused(PARSE("--cach-size=1M"),
                    "unknown option '--cach-size=1M' (did you mean '--cache-size'?)");
-    assert_refused(PARSE("-x"), "unknown option '-x'");
+    assert_refused(PARSE("-x"),
+                   "unknown option '-x' (kvfsd --help lists what there is)");
     assert_refused(PARSE("--data"), "option '--data' needs a value (DIR)");
     assert_refused(PARSE("--verbose=1"), "option '--verbose' takes no value");
     assert_refused(PARSE("--data="), "--data must not be empty");
-    assert_refused(PARSE("here"), "unexpected argument 'here'");
+    assert_refused(PARSE("here"),
+                   "unexpected argument 'here' (kvfsd --help lists what there is)");
     assert_refused(PARSE("--sync=sometimes"),
                    "--sync must be always, interval or off, not 'sometimes'");
     assert_refused(PARSE("--http-threads=0"),

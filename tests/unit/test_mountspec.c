@@ -69,7 +69,8 @@ START_TEST(words_of_fstab_mean_nothing)
 {
     ck_assert_int_eq(
         kv_mountspec_parse("m,defaults,,noauto,_netdev,nofail,x-systemd.a=1,"
-                           "comment=c,default_permissions",
+                           "comment=c,default_permissions,user,user=joe,X-a.b,"
+                           "strictatime",
                            &spec, &error),
         0);
     ck_assert_ptr_null(spec.kernel);
@@ -81,6 +82,25 @@ START_TEST(a_backslash_keeps_a_comma)
     ck_assert_int_eq(kv_mountspec_parse("/a\\,b,subdir=c\\,d", &spec, &error), 0);
     ck_assert_str_eq(spec.path, "/a,b");
     ck_assert_str_eq(spec.subdir, "c,d");
+}
+END_TEST
+
+START_TEST(a_directory_apart_from_its_options_keeps_its_commas)
+{
+    ck_assert_int_eq(kv_mountspec_make("/a,ro", "uid=1,fsname=/b\\,c", &spec, &error),
+                     0);
+    ck_assert_str_eq(spec.path, "/a,ro");
+    ck_assert_str_eq(spec.source, "/b,c");
+    ck_assert(!spec.read_only && spec.view.has_uid);
+}
+END_TEST
+
+START_TEST(sloppy_ignores_what_is_unknown_behind_it)
+{
+    ck_assert_int_eq(kv_mountspec_make("/a", "sloppy,what,ro", &spec, &error), 0);
+    ck_assert(spec.read_only);
+    refused("/a,what,sloppy", "unknown mount option 'what'");
+    refused("/a,sloppy,uid=x", "uid must be a number up to 4294967294, not 'x'");
 }
 END_TEST
 
@@ -97,6 +117,8 @@ START_TEST(what_is_wrong_is_said)
     refused("m,gid=4294967295",
             "gid must be a number up to 4294967294, not '4294967295'");
     refused("m,umask=1000", "umask must be an octal number up to 777, not '1000'");
+    refused("m,remount,ro", "options cannot be changed while it is mounted: unmount it "
+                            "and mount it again");
     refused("m,subdir=", "subdir '': a key has at least one byte");
 }
 END_TEST
@@ -104,4 +126,5 @@ END_TEST
 KV_SUITE_WITH("mountspec", setup, teardown, a_directory_alone_is_the_whole_store,
               every_option_is_read, the_last_of_two_options_counts,
               words_of_fstab_mean_nothing, a_backslash_keeps_a_comma,
-              what_is_wrong_is_said)
+              a_directory_apart_from_its_options_keeps_its_commas,
+              sloppy_ignores_what_is_unknown_behind_it, what_is_wrong_is_said)
