@@ -4,8 +4,8 @@
 /* What client.c and client_watch.c share: the HTTP side of access.h. */
 
 #include "access.h"
+#include "base/jsonread.h"
 #include "http.h"
-#include "jsonread.h"
 
 struct kv_client {
     struct kv_access access;

@@ -1,10 +1,10 @@
-#ifndef KV_CLI_JSONREAD_H
-#define KV_CLI_JSONREAD_H
+#ifndef KV_BASE_JSONREAD_H
+#define KV_BASE_JSONREAD_H
 
 /* Reading JSON (RFC 8259) where it lies. Not cJSON: revisions are 64-bit numbers, which
  * it rounds to a double, and values may hold U+0000, where it ends the string. A span
  * is some bytes of the text; kv_json_read checks the text once, and the other functions
- * take spans that come from a checked text. One thread. */
+ * take spans that come from a checked text. Any thread. */
 
 #include "base/buf.h"
 

@@ -1,4 +1,4 @@
-#include "jsonread.h"
+#include "base/jsonread.h"
 
 #include "base/cleanup.h"
 #include "base/json.h"
@@ -170,7 +170,7 @@ START_TEST(bytes_in_an_unknown_encoding_are_refused)
 }
 END_TEST
 
-KV_SUITE("cli_jsonread", one_value_and_blanks_around_it_are_json, anything_else_is_not,
+KV_SUITE("jsonread", one_value_and_blanks_around_it_are_json, anything_else_is_not,
          nesting_is_bounded, members_are_found_by_name, elements_come_in_order,
          strings_are_decoded, numbers_are_exact_beyond_a_double,
          bytes_survive_the_way_through_json, bytes_in_an_unknown_encoding_are_refused)

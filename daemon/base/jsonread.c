@@ -1,6 +1,6 @@
 /* A recursive descent over JSON text that keeps nothing: values are found again each
  * time by skipping what is before them, which is cheap for answers of a few members. */
-#include "jsonread.h"
+#include "base/jsonread.h"
 
 #include "base/base64.h"
 #include "base/cleanup.h"
