@@ -4,6 +4,7 @@
  * looked at; in bytes of values read from the store; and in bytes of JSON, because
  * escapes make up to six bytes of one. */
 #include "base/json.h"
+#include "httpd/describe.h"
 #include "httpd/field.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
@@ -92,27 +93,8 @@ static bool narrow_to_prefix(struct kv_list_query *query)
 
 static void add_key(struct kv_buf *json, const struct kv_record *record, bool values)
 {
-    const struct kv_meta *meta = &record->meta;
     kv_buf_addc(json, '{');
-    kv_json_bytes(json, "key", record->key, record->key_len);
-    kv_buf_addf(json,
-                ",\"size\":%" PRIu64 ",\"version\":%" PRIu64
-                ",\"create_revision\":%" PRIu64 ",\"mod_revision\":%" PRIu64
-                ",\"mtime\":",
-                meta->size, meta->version, meta->create_revision, meta->mod_revision);
-    kv_json_time(json, meta->mtime_ns);
-    if (meta->expiry_ns) {
-        kv_buf_adds(json, ",\"expires\":");
-        kv_json_time(json, meta->expiry_ns);
-    }
-    if (kv_record_is_link(record))
-        kv_buf_adds(json, ",\"type\":\"symlink\"");
-    if (!record->bare) {
-        kv_buf_addc(json, ',');
-        kv_json_bytes(json, "value", record->value, meta->size);
-    } else if (values) {
-        kv_buf_adds(json, ",\"omitted\":true");
-    }
+    kv_describe(json, record, values);
     kv_buf_addc(json, '}');
 }
 

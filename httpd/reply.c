@@ -141,7 +141,10 @@ static const struct {
     {-ECANCELED, 412, "precondition_failed",
      "the key is not in the state the request asks for"},
     {-EFBIG, 413, "too_large", "the value is larger than the store allows"},
-    {-E2BIG, 413, "too_large", "the transaction has too many operations"},
+    {-E2BIG, 413, "too_large",
+     "the transaction is too large: it may have 10000 operations, and delete 100000 "
+     "keys "
+     "and directories together with a directory"},
     {-ENOSPC, 507, "no_space", "the store is full"},
     {-EROFS, 503, "read_only", "the store is read-only after a disk error"},
     {-ESHUTDOWN, 503, "stopping", "the daemon is stopping"},
@@ -156,18 +159,27 @@ static const struct {
 void kv_reply_errno(struct kv_request *request, int error, const void *key,
                     size_t key_len)
 {
+    kv_reply_errno_at(request, error, NULL, key, key_len);
+}
+
+void kv_reply_errno_at(struct kv_request *request, int error, const char *place,
+                       const void *key, size_t key_len)
+{
+    const char *colon = place ? ": " : "";
+    if (!place)
+        place = "";
     if (error == -EINVAL || error == -ENAMETOOLONG) {
         enum kv_key_rule rule = key ? kv_key_check(key, key_len) : KV_KEY_VALID;
-        kv_reply_error(request, 400, "invalid_key", key, key_len, "%s",
-                       rule != KV_KEY_VALID
-                           ? kv_key_rule_text(rule)
-                           : "the operation cannot be done on that key");
+        kv_reply_error(
+            request, 400, "invalid_key", key, key_len, "%s%s%s", place, colon,
+            rule != KV_KEY_VALID ? kv_key_rule_text(rule)
+                                 : "the operation cannot be done on that key");
         return;
     }
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (table[i].error == error) {
-            kv_reply_error(request, table[i].status, table[i].code, key, key_len, "%s",
-                           table[i].message);
+            kv_reply_error(request, table[i].status, table[i].code, key, key_len,
+                           "%s%s%s", place, colon, table[i].message);
             if (table[i].status == 503)
                 kv_reply_header(request, MHD_HTTP_HEADER_RETRY_AFTER, "1");
             return;
@@ -175,5 +187,6 @@ void kv_reply_errno(struct kv_request *request, int error, const void *key,
     }
     kv_error("cannot serve '%.*s': %s", (int)key_len, key ? (const char *)key : "",
              kv_strerror(error));
-    kv_reply_error(request, 500, "internal", key, key_len, "%s", kv_strerror(error));
+    kv_reply_error(request, 500, "internal", key, key_len, "%s%s%s", place, colon,
+                   kv_strerror(error));
 }

@@ -33,6 +33,11 @@ void kv_reply_error(struct kv_request *request, unsigned status, const char *cod
 void kv_reply_errno(struct kv_request *request, int error, const void *key,
                     size_t key_len);
 
+/* The same for one operation of several: the message begins with the place, "then[2]".
+ */
+void kv_reply_errno_at(struct kv_request *request, int error, const char *place,
+                       const void *key, size_t key_len);
+
 /* 410 compacted, with the oldest revision whose events are still held. */
 void kv_reply_compacted(struct kv_request *request, uint64_t oldest);
 

@@ -120,11 +120,20 @@ void kv_request_submit(struct kv_request *request, struct kv_txn *txn,
     txn->done = committed;
     txn->ctx = request;
     if (!kv_request_sleep(request, resume)) {
+        request->txn = NULL;
         kv_txn_free(txn);
         kv_reply_errno(request, -ESHUTDOWN, NULL, 0);
         return;
     }
     kv_store_submit(request->http->store, txn);
+}
+
+void kv_request_submit_kept(struct kv_request *request, struct kv_txn *txn,
+                            void (*resume)(struct kv_request *request))
+{
+    txn->kept = true;
+    request->txn = txn;
+    kv_request_submit(request, txn, resume);
 }
 
 bool kv_request_charge(struct kv_request *request, uint64_t bytes)
@@ -142,6 +151,7 @@ void kv_request_reset(struct kv_request *request)
         MHD_destroy_response(request->response);
     kv_record_unref(request->record);
     kv_watcher_free(request->watcher);
+    kv_txn_free(request->txn);
     if (request->answer_taken)
         kv_budget_give(&request->http->answers, request->answer_taken);
     if (request->charged)

@@ -119,8 +119,9 @@ struct kv_request {
     int64_t expiry_ns;
     int64_t number; /* of a counter */
     bool created;
-    bool counter; /* number is one, and part of the answer */
-    bool several_tags; /* If-Match with a list: a failed compare is tried again */
+    bool counter;       /* number is one, and part of the answer */
+    struct kv_txn *txn; /* that was kept: with its results */
+    bool several_tags;  /* If-Match with a list: a failed compare is tried again */
 
     struct kv_watcher *watcher;
 };
@@ -169,6 +170,11 @@ void kv_request_wake(struct kv_request *request);
  * and ctx are set here. */
 void kv_request_submit(struct kv_request *request, struct kv_txn *txn,
                        void (*resume)(struct kv_request *request));
+
+/* The same, and the transaction stays with the request as request->txn, for its
+ * results, until the request is reset. */
+void kv_request_submit_kept(struct kv_request *request, struct kv_txn *txn,
+                            void (*resume)(struct kv_request *request));
 
 /* Count bytes of the request's body that are held in memory, until the request is
  * reset. False: now all bodies together are more than allowed. The connection's thread.

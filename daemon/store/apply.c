@@ -28,9 +28,9 @@ static int apply_get(struct kv_batch *batch, struct kv_op *op)
     int err = kv_apply_find(batch, op->key, op->key_len, &found);
     if (err || !found.exists)
         return err;
-    bool bare = found.row.meta.size > KV_TXN_GET_BYTES - batch->got_bytes;
+    bool bare = found.row.meta.size > batch->get_bytes;
     op->result = kv_row_record(&found.row, op->key, op->key_len, bare);
-    batch->got_bytes += bare ? 0 : found.row.meta.size;
+    batch->get_bytes -= bare ? 0 : found.row.meta.size;
     return op->result ? 0 : -ENOMEM;
 }
 
@@ -246,7 +246,8 @@ int kv_apply_txn(struct kv_batch *batch, struct kv_txn *txn)
     if (batch->expired_left && expire_all_named(batch, txn))
         return batch->broken;
     struct kv_batch_mark mark = kv_batch_mark(batch);
-    batch->got_bytes = batch->tree_rows = 0;
+    batch->get_bytes = txn->get_max_bytes;
+    batch->tree_rows = 0;
     int err = evaluate(batch, txn);
     struct kv_op *ops = txn->succeeded ? txn->ops : txn->else_ops;
     size_t count = txn->succeeded ? txn->op_count : txn->else_count;

@@ -49,7 +49,7 @@ enum kv_op_type {
     KV_OP_SET_META,
     KV_OP_GET, /* changes nothing: result is the record as it stands between the other
                   operations, NULL when there is none. It is bare when the values that the
-                  transaction gets would be more than KV_TXN_GET_BYTES */
+                  transaction gets would be more than its get_max_bytes */
 };
 
 enum kv_op_flags {
@@ -137,8 +137,11 @@ struct kv_txn {
     struct kv_op *else_ops; /* when one does not */
     size_t else_count;
     bool has_else; /* without an else branch a failed compare is -ECANCELED */
+    size_t get_max_bytes; /* of the values that GETs return altogether */
     kv_txn_done_fn *done;
     void *ctx;
+    bool kept; /* goes back to who submitted it instead of being freed after done, which
+                  is the store's last touch */
 
     /* Results, valid in done. */
     int error;          /* 0 or negative errno, see kv_store_submit */
@@ -150,7 +153,6 @@ struct kv_txn {
 
     /* The store's own. */
     struct kv_txn *next;
-    bool kept; /* goes back to who submitted it instead of being freed after done */
     size_t bytes; /* of keys and values, for the batch bound */
 };
 
@@ -192,7 +194,7 @@ int kv_op_set_xattr(struct kv_op *op, const void *name, size_t name_len,
                     const void *value, size_t value_len, int mode);
 
 #define KV_TXN_OPS_MAX 10000
-#define KV_TXN_GET_BYTES (4u << 20)
+#define KV_TXN_GET_BYTES (1u << 20) /* get_max_bytes, unless it is set */
 /* Keys and directories. Each is an event of the one revision and costs the committer some
  * microseconds and 1 KiB of memory, and all other writes wait for it. */
 #define KV_TXN_TREE_MAX 100000

@@ -155,6 +155,12 @@ START_TEST(gets_hold_no_more_than_their_bound)
         ck_assert_uint_eq(txn->ops[2].result->meta.size, SIZE);
         kv_txn_free(txn);
     }
+    struct kv_txn *txn = txn_make();
+    txn->get_max_bytes = SIZE - 1;
+    (void)txn_add(txn, KV_OP_GET, "k");
+    ck_assert_int_eq(kv_store_commit(store, txn), 0);
+    ck_assert(txn->ops[0].result->bare);
+    kv_txn_free(txn);
 }
 END_TEST
 
