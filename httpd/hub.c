@@ -306,13 +306,15 @@ void kv_hub_tick(struct kv_hub *hub)
 {
     struct kv_list_node wake;
     kv_list_init(&wake);
-    int64_t due = kv_clock_monotonic_ns() - KV_WATCH_HEARTBEAT_NS;
+    int64_t now_ns = kv_clock_monotonic_ns();
     kv_lock(&hub->lock);
     struct kv_position position = {hub->scanned, hub->scanned.index == UINT32_MAX};
     KV_LIST_FOREACH(it, &hub->parked)
     {
         struct kv_watcher *watcher = KV_CONTAINER_OF(it, struct kv_watcher, parked);
-        if (watcher->spoke_ns > due)
+        int64_t due_ns = watcher->until_ns ? watcher->until_ns
+                                           : watcher->spoke_ns + KV_WATCH_HEARTBEAT_NS;
+        if (due_ns > now_ns)
             continue;
         move_to_locked(watcher, &position);
         unpark_locked(watcher, &wake);

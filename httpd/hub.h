@@ -27,6 +27,8 @@ struct kv_watcher {
     struct kv_position position;
     struct kv_cursor told; /* the position of the last id sent */
     int64_t spoke_ns;      /* monotonic: when the client last heard something */
+    int64_t until_ns;      /* monotonic: a poll's end; 0: a stream, which has none */
+    void (*answer)(struct kv_request *request); /* a poll's, when the key changed */
     struct kv_buf out;
     size_t sent;  /* of out */
     size_t taken; /* of http->answers, for out */

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "httpd/field.h"
 #include "httpd/loan.h"
+#include "httpd/longpoll.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
 #include "httpd/value.h"
@@ -121,11 +122,9 @@ static int read_record(struct kv_request *request, struct kv_record **ret)
     return 0;
 }
 
-void kv_keys_get(struct kv_request *request)
+static void answer_get(struct kv_request *request)
 {
     KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
-    if (!check_key(request))
-        return;
     int err = read_record(request, &record);
     if (err || kv_record_is_dir(record)) {
         reply_key_errno(request, err ? err : -EISDIR);
@@ -139,6 +138,18 @@ void kv_keys_get(struct kv_request *request)
         reply_range(request, KV_STEAL(record));
     else if (status)
         kv_value_reply(request, status, KV_STEAL(record));
+}
+
+void kv_keys_get(struct kv_request *request)
+{
+    bool polls = request->uri.param_count > 0 && (kv_uri_param(&request->uri, "wait") ||
+                                                  kv_uri_param(&request->uri, "since"));
+    if (!check_key(request))
+        return;
+    if (polls)
+        kv_poll_get(request, answer_get);
+    else
+        answer_get(request);
 }
 
 /* -- Conditions of writes -- */

@@ -9,7 +9,7 @@
 #define PARAMS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static const struct kv_route native[] = {
-    {"/v1/keys/", KV_GET | KV_HEAD, 0, NULL, kv_keys_get},
+    {"/v1/keys/", KV_GET | KV_HEAD, 0, PARAMS("wait", "since"), kv_keys_get},
     {"/v1/keys/", KV_PUT, KV_ROUTE_BODY, PARAMS("ttl"), kv_keys_put},
     {"/v1/keys/", KV_DELETE, 0, PARAMS("recursive"), kv_keys_delete},
     {"/v1/keys/", KV_POST, KV_ROUTE_BODY, PARAMS("op", "to", "ttl", "by"),

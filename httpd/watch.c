@@ -253,15 +253,13 @@ static bool parse_since(struct kv_request *request, struct kv_position *ret)
 
 static struct kv_watcher *new_watcher(struct kv_request *request,
                                       const struct kv_filter *filter,
-                                      const struct kv_position *position,
-                                      enum kv_sse_values values)
+                                      const struct kv_position *position)
 {
     struct kv_watcher *watcher = calloc(1, sizeof(*watcher));
     if (!watcher)
         return NULL;
     watcher->hub = request->http->hub;
     watcher->request = request;
-    watcher->values = values;
     watcher->position = *position;
     watcher->told = position->cursor;
     watcher->spoke_ns = kv_clock_monotonic_ns();
@@ -270,9 +268,7 @@ static struct kv_watcher *new_watcher(struct kv_request *request,
     kv_buf_add(&watcher->text, filter->text, filter->len);
     watcher->filter = (struct kv_filter){
         filter->kind, watcher->text.data ? watcher->text.data : "", filter->len};
-    kv_buf_addf(&watcher->out, ": kvfs %" PRIu64 "\n\n",
-                kv_store_revision(request->http->store));
-    if (watcher->text.failed || watcher->out.failed) {
+    if (watcher->text.failed) {
         kv_watcher_free(watcher);
         return NULL;
     }
@@ -290,6 +286,26 @@ void kv_watcher_free(struct kv_watcher *watcher)
     free(watcher);
 }
 
+bool kv_watcher_begin(struct kv_request *request, const struct kv_filter *filter,
+                      const struct kv_position *position)
+{
+    struct kv_hub *hub = request->http->hub;
+    struct kv_watcher *watcher = new_watcher(request, filter, position);
+    if (!watcher) {
+        kv_reply_errno(request, -ENOMEM, NULL, 0);
+        return false;
+    }
+    watcher->counted = kv_hub_enter(hub);
+    if (watcher->counted) {
+        request->watcher = watcher;
+        return true;
+    }
+    kv_watcher_free(watcher);
+    kv_reply_error(request, 503, "too_many_watches", NULL, 0,
+                   "there are %u open watches, which is the limit", kv_hub_max(hub));
+    return false;
+}
+
 void kv_watch_get(struct kv_request *request)
 {
     struct kv_filter filter;
@@ -302,20 +318,12 @@ void kv_watch_get(struct kv_request *request)
         kv_reply_invalid_param(request, "values", "must be 0 or 1");
         return;
     }
-    struct kv_hub *hub = request->http->hub;
-    request->watcher = new_watcher(request, &filter, &position,
-                                   values ? KV_SSE_WITH_VALUES : KV_SSE_WITHOUT_VALUES);
-    if (!request->watcher) {
-        kv_reply_errno(request, -ENOMEM, NULL, 0);
+    if (!kv_watcher_begin(request, &filter, &position))
         return;
-    }
-    request->watcher->counted = kv_hub_enter(hub);
-    if (!request->watcher->counted) {
-        kv_reply_error(request, 503, "too_many_watches", NULL, 0,
-                       "there are %u open watches, which is the limit",
-                       kv_hub_max(hub));
-        return;
-    }
+    struct kv_watcher *watcher = request->watcher;
+    watcher->values = values ? KV_SSE_WITH_VALUES : KV_SSE_WITHOUT_VALUES;
+    kv_buf_addf(&watcher->out, ": kvfs %" PRIu64 "\n\n",
+                kv_store_revision(request->http->store));
     kv_reply(request, 200,
              MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, KEEP_BYTES,
                                                read_stream, request->watcher, NULL));
