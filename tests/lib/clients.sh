@@ -5,21 +5,22 @@
 #     is 'it opens' "$(ask writer open f "$mnt/key" w)" ok
 #     tell writer close f                # and does not wait
 #     is 'it closed' "$(answer writer)" ok
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # variables of functions.sh
 
 declare -A client_pid client_in client_out
 
 # client NAME...: start them.
 client()
 {
-    local name to from
+    local name to from in out
     for name; do
         to=$work/client.$name.in from=$work/client.$name.out
         mkfifo "$to" "$from" || return 1
         # Ours are opened for both, so that neither side waits for the other.
-        exec {client_in[$name]}<>"$to" {client_out[$name]}<>"$from"
-        background python3 "$root/tests/lib/steps.py" <"$to" >"$from" 2>>"$work/clients.log"
-        client_pid[$name]=$!
+        exec {in}<>"$to" {out}<>"$from"
+        python3 "$root/tests/lib/steps.py" <&"$in" >&"$out" 2>>"$work/clients.log" &
+        client_in[$name]=$in client_out[$name]=$out client_pid[$name]=$!
+        started_pids+=($!)
         rm "$to" "$from"
     done
 }

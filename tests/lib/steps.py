@@ -74,8 +74,9 @@ def poll(name):
 
 def some(name, path, count):
     """The next so many entries of a listing that is begun with its first use."""
-    listing = listings.setdefault(name, None) or os.scandir(path)
-    listings[name] = listing
+    if name not in listings:
+        listings[name] = os.scandir(path)
+    listing = listings[name]
     return " ".join(entry.name for _, entry in zip(range(int(count)), listing))
 
 
@@ -95,6 +96,7 @@ CALLS = {
     "stat": lambda path: str(os.stat(path).st_size),
     "fstat": lambda name: str(os.fstat(files[name]).st_size),
     "list": lambda path: " ".join(sorted(os.listdir(path))),
+    "names": lambda name: " ".join(sorted(os.listdir(files[name]))),
     "some": some,
     "mkdir": os.mkdir,
     "unlink": os.unlink,

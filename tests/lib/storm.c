@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -160,6 +162,8 @@ int main(int argc, char **argv)
             return 2;
         }
         if (child == 0) {
+            if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) /* whoever ends us ends all */
+                return 2;
             if (i < ON_MOUNT)
                 on_mount(argv[1], i, rounds);
             else
