@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "fuse/control.h"
 #include "fuse/expect.h"
+#include "fuse/orphan.h"
 #include "fuse/publish.h"
 #include "fuse/setid.h"
 
@@ -263,7 +264,9 @@ static int open_handle(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
         err = kv_store_writable(mount->store);
     if (!err)
         err = kv_resolve(mount, req, ino, !truncated, &subject);
-    if (!err && !S_ISREG(subject.meta.mode))
+    if (err == -ESTALE && (flags & (O_ACCMODE | O_TRUNC)) == O_RDONLY)
+        err = kv_orphan_value(mount, req, ino, &subject.record);
+    else if (!err && !S_ISREG(subject.meta.mode))
         err = S_ISDIR(subject.meta.mode) ? -EISDIR : -ELOOP;
     if (err)
         return err;

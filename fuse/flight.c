@@ -37,7 +37,7 @@ int kv_request_txn(struct kv_request *request, enum kv_op_type type, uint64_t id
     const struct kv_path *path = &request->path;
     KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = NULL;
     int err = kv_txn_new(request->mount->origin, done, request, &txn);
-    if (!err && id)
+    if (!err && id && path->len > 0) /* the root is always itself */
         err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_ID, KV_EQUAL, id);
     if (!err)
         err = kv_txn_op(txn, type, path->key, path->len, ret_op);

@@ -90,3 +90,36 @@ int kv_orphan_meta(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
 {
     return kv_orphan_set(mount, req, ino, 0, NULL, ret);
 }
+
+/* Only a file that has no name left: by a name somebody else's change took away, it is
+ * the new file that is meant. */
+static bool is_nameless(struct kv_mount *mount, fuse_ino_t ino)
+{
+    uint64_t announced = kv_notifier_announced(mount->notifier);
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    const struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    return inode && kv_inode_nameless_locked(inode, announced);
+}
+
+int kv_orphan_value(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                    struct kv_record **ret)
+{
+    KV_CLEANUP(kv_part_done) struct kv_part part = {0};
+    struct kv_record_parts parts = {.key = "", .key_len = 0};
+    if (!is_nameless(mount, ino))
+        return -ESTALE;
+    int err = kv_orphan_meta(mount, req, ino, &parts.meta);
+    if (err)
+        return err;
+    struct kv_handle *handle = handle_of(mount, fuse_req_ctx(req)->pid, ino);
+    if (!handle)
+        return -ESTALE;
+    err = kv_handle_read(handle, 0, SIZE_MAX, &part);
+    kv_handle_drop(mount, handle);
+    if (err)
+        return err;
+    parts.value = part.data;
+    parts.value_len = part.len;
+    *ret = kv_record_new(&parts);
+    return *ret ? 0 : -ENOMEM;
+}

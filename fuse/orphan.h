@@ -12,6 +12,11 @@ int kv_orphan_meta(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
 int kv_orphan_set(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino, unsigned set,
                   const struct kv_meta *meta, struct kv_meta *ret);
 
+/* What a file without a key and without a name holds, for one that opens it to read
+ * through a descriptor (/dev/fd/N): a snapshot, with one reference. -ESTALE, -ENOMEM. */
+int kv_orphan_value(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
+                    struct kv_record **ret);
+
 /* Whether it is a directory that was removed and that only descriptors and working
  * directories lead to; with its attributes when ret is not NULL. */
 bool kv_orphan_dir(struct kv_mount *mount, fuse_ino_t ino, struct kv_meta *ret);

@@ -38,6 +38,40 @@ static void works_without_a_name(int fd, const char *at, const char *bytes)
     ok(text("%s: close", at), close(fd));
 }
 
+/* By the link that /proc keeps of a descriptor, as /dev/fd/N does. */
+static void opened_again(const char *at, int fd, const char *expected)
+{
+    int again = open(text("/proc/self/fd/%d", fd), O_RDONLY);
+    yes(text("%s: opened again", at), again >= 0);
+    same(text("%s: the same bytes", at), again >= 0 ? value_fd(again) : "", expected);
+    if (again >= 0)
+        must(close(again));
+    again = open(text("/proc/self/fd/%d", fd), O_WRONLY);
+    yes(text("%s: opened again to write", at), again >= 0);
+    if (again >= 0)
+        must(close(again));
+}
+
+static void is_opened_again_without_a_name(void)
+{
+    put("a", "removed");
+    int fd = opened("a", O_RDWR);
+    must(unlink("a"));
+    opened_again("removed", fd, "removed");
+    must(close(fd));
+    fd = fresh("b", "new");
+    must(unlink("b"));
+    opened_again("removed before its first close", fd, "new");
+    must(close(fd));
+    put("c", "replaced");
+    fd = opened("c", O_RDONLY);
+    put("d", "other");
+    must(rename("d", "c"));
+    opened_again("replaced", fd, "replaced");
+    same("the name is the other's", value("c"), "other");
+    must(close(fd));
+}
+
 static void goes_on_without_a_name(void)
 {
     put("a", "removed");
@@ -187,8 +221,8 @@ static void many_at_once(void)
     yes("each keeps its own bytes", right);
 }
 
-FAMILY(handle, CASE(goes_on_without_a_name), CASE(a_reader_goes_on),
-       CASE(a_new_file_of_that_name_is_another), CASE(follows_a_rename),
-       CASE(unlinked_by_descriptor_of_its_directory), CASE(is_inherited),
-       CASE(closes_are_counted), CASE(each_close_is_seen_by_the_next_open),
-       CASE(many_at_once));
+FAMILY(handle, CASE(goes_on_without_a_name), CASE(is_opened_again_without_a_name),
+       CASE(a_reader_goes_on), CASE(a_new_file_of_that_name_is_another),
+       CASE(follows_a_rename), CASE(unlinked_by_descriptor_of_its_directory),
+       CASE(is_inherited), CASE(closes_are_counted),
+       CASE(each_close_is_seen_by_the_next_open), CASE(many_at_once));

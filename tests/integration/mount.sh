@@ -22,6 +22,15 @@ echo kept >"$mnt/key"
 stop_daemon 'SIGTERM: exit 0, unmounted'
 need_daemon
 is 'the key is there after a restart' "$(cat "$mnt/key")" kept
+ok 'the root of the mount can be given away' sh -c "chmod 1770 '$mnt' && chown 12:34 '$mnt'"
+touch -d '2001-02-03 04:05:06 UTC' "$mnt"
+setfattr -n user.place -v root "$mnt"
+stop_daemon
+need_daemon
+is '... for good' "$(stat -c %a:%u:%g:%Y "$mnt") $(getfattr --absolute-names --only-values -n user.place "$mnt" 2>&1)" \
+    '1770:12:34:981173106 root'
+chmod 755 "$mnt"
+chown 0:0 "$mnt"
 end_daemon INT
 is 'SIGINT: exit 0' "$status" 0
 is '... unmounted' "$(mounted; echo $?)" 1
