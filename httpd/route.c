@@ -16,6 +16,8 @@ static const struct kv_route native[] = {
      kv_keys_post},
     {"/v1/keys", KV_GET | KV_HEAD, 0,
      PARAMS("dir", "prefix", "delimiter", "limit", "after", "values"), kv_list_get},
+    {"/v1/history", KV_GET | KV_HEAD, 0, PARAMS("key", "before", "limit", "values"),
+     kv_history_get},
     {"/v1/txn", KV_POST, KV_ROUTE_BODY, NULL, kv_txn_post},
     {"/v1/watch", KV_GET, 0, PARAMS("key", "dir", "prefix", "since", "values"),
      kv_watch_get},

@@ -33,6 +33,8 @@ bool kv_route_find(struct kv_request *request);
 kv_handler_fn kv_keys_get, kv_keys_put, kv_keys_post, kv_keys_delete;
 /* list.c, watch.c: */
 kv_handler_fn kv_list_get, kv_watch_get;
+/* history.c: */
+kv_handler_fn kv_history_get;
 /* txn.c: */
 kv_handler_fn kv_txn_post;
 /* admin.c: */

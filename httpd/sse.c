@@ -44,7 +44,7 @@ void kv_sse_id(struct kv_buf *out, const struct kv_position *position)
 /* Only a put has a value of its own; what other records hold is from before. */
 static void add_value(struct kv_buf *out, const struct kv_record *record, bool omit)
 {
-    if (omit || record->bare || record->meta.size > KV_SSE_VALUE_MAX) {
+    if (omit || record->bare) {
         kv_buf_adds(out, ",\"omitted\":true");
         return;
     }
@@ -52,8 +52,8 @@ static void add_value(struct kv_buf *out, const struct kv_record *record, bool o
     kv_json_bytes(out, "value", record->value, record->meta.size);
 }
 
-static void add_data(struct kv_buf *out, const struct kv_event *event,
-                     enum kv_sse_values values)
+void kv_event_json(struct kv_buf *out, const struct kv_event *event,
+                   enum kv_sse_values values, size_t value_max)
 {
     const struct kv_record *record = event->record;
     kv_buf_addf(out, "{\"type\":\"%s\",", kv_event_type_name(event->type));
@@ -79,7 +79,8 @@ static void add_data(struct kv_buf *out, const struct kv_event *event,
     if (!kv_record_is_dir(record))
         kv_buf_addf(out, ",\"size\":%" PRIu64, record->meta.size);
     if (values != KV_SSE_WITHOUT_VALUES && event->type == KV_EVENT_PUT)
-        add_value(out, record, values == KV_SSE_OMIT_VALUES);
+        add_value(out, record,
+                  values == KV_SSE_OMIT_VALUES || record->meta.size > value_max);
     kv_buf_addc(out, '}');
 }
 
@@ -89,6 +90,6 @@ void kv_sse_event(struct kv_buf *out, const struct kv_event *event,
     struct kv_position position = kv_position_of(event);
     kv_sse_id(out, &position);
     kv_buf_addf(out, "event: %s\ndata: ", kv_event_type_name(event->type));
-    add_data(out, event, values);
+    kv_event_json(out, event, values, KV_SSE_VALUE_MAX);
     kv_buf_adds(out, "\n\n");
 }

@@ -49,6 +49,10 @@ bool kv_cursor_is_before(const struct kv_cursor *a, const struct kv_cursor *b);
 /* Append "id: ...\n". */
 void kv_sse_id(struct kv_buf *out, const struct kv_position *position);
 
+/* Append an event as a JSON object. A value longer than value_max is left out. */
+void kv_event_json(struct kv_buf *out, const struct kv_event *event,
+                   enum kv_sse_values values, size_t value_max);
+
 /* Append the frame of an event: id, event, data with one line of JSON, empty line. */
 void kv_sse_event(struct kv_buf *out, const struct kv_event *event,
                   enum kv_sse_values values);

@@ -210,13 +210,6 @@ int kv_changelog_read(struct kv_view *view, const struct kv_cursor *cursor,
     return 0;
 }
 
-static void free_events(struct kv_event **events, size_t count)
-{
-    while (count > 0)
-        kv_event_unref(events[--count]);
-    free(events);
-}
-
 /* Whether the event in value is about key, told from its names alone. */
 static bool names_key(struct kv_slice value, const void *key, size_t len)
 {
@@ -231,8 +224,73 @@ static bool names_key(struct kv_slice value, const void *key, size_t len)
            (head.from_len && kv_key_equal(from, head.from_len, key, len));
 }
 
-int kv_changelog_history(struct kv_view *view, const void *key, size_t len,
-                         size_t limit, struct kv_event ***ret, size_t *ret_count)
+void kv_history_done(struct kv_history *history)
+{
+    while (history->count > 0)
+        kv_event_unref(history->events[--history->count]);
+    free(history->events);
+    *history = (struct kv_history){0};
+}
+
+/* Stand on the newest event, or the newest one before a position. */
+static int seek_before(struct kv_walk *walk, const struct kv_cursor *before,
+                       struct kv_slice *ret_at, struct kv_slice *ret_value)
+{
+    if (before->revision == 0)
+        return kv_walk_last(walk, ret_at, ret_value);
+    struct packed_position from = pack_position(before->revision, before->index);
+    int err =
+        kv_walk_seek(walk, (struct kv_slice){&from, sizeof(from)}, ret_at, ret_value);
+    return err == -ENOENT ? kv_walk_last(walk, ret_at, ret_value)
+           : err          ? err
+                          : kv_walk_prev(walk, ret_at, ret_value);
+}
+
+static int add_event(struct kv_history *history, size_t *room, struct kv_slice at,
+                     struct kv_slice value)
+{
+    if (history->count == *room) {
+        size_t more = *room ? *room * 2 : 16;
+        struct kv_event **events = reallocarray(history->events, more, sizeof(*events));
+        if (!events)
+            return -ENOMEM;
+        history->events = events;
+        *room = more;
+    }
+    int err = decode_event(at, value, &history->events[history->count]);
+    history->count += err == 0;
+    return err;
+}
+
+static int walk_back(struct kv_walk *walk, const struct kv_history_query *query,
+                     struct kv_history *history)
+{
+    size_t room = 0, scanned = 0, bytes = 0;
+    struct kv_slice at, value;
+    int err = seek_before(walk, &query->before, &at, &value);
+    for (; !err && unpack_position(at).revision >= history->oldest;
+         err = kv_walk_prev(walk, &at, &value)) {
+        bool wanted = names_key(value, query->key, query->key_len);
+        bool full =
+            wanted && (history->count == query->limit ||
+                       (history->count > 0 && bytes + value.len > query->max_bytes));
+        if (full || scanned++ == query->scan_max) {
+            history->more = true;
+            return 0;
+        }
+        history->next = unpack_position(at);
+        if (!wanted)
+            continue;
+        bytes += value.len;
+        err = add_event(history, &room, at, value);
+        if (err)
+            return err;
+    }
+    return err == -ENOENT ? 0 : err;
+}
+
+int kv_changelog_history(struct kv_view *view, const struct kv_history_query *query,
+                         struct kv_history *ret)
 {
     KV_CLEANUP(kv_walk_closep) struct kv_walk *walk = NULL;
     struct kv_counters counters;
@@ -241,34 +299,10 @@ int kv_changelog_history(struct kv_view *view, const void *key, size_t len,
         err = kv_walk_open(view, KV_DB_LOG, &walk);
     if (err)
         return err;
-    struct kv_event **events = NULL;
-    size_t count = 0, room = 0;
-    struct kv_slice at, value;
-    err = kv_walk_last(walk, &at, &value);
-    while (!err && count < limit &&
-           unpack_position(at).revision >= counters.log_first) {
-        if (names_key(value, key, len)) {
-            if (count == room) {
-                room = room ? room * 2 : 16;
-                struct kv_event **more = reallocarray(events, room, sizeof(*events));
-                if (!more) {
-                    free_events(events, count);
-                    return -ENOMEM;
-                }
-                events = more;
-            }
-            err = decode_event(at, value, &events[count]);
-            if (err)
-                break;
-            count++;
-        }
-        err = kv_walk_prev(walk, &at, &value);
-    }
-    if (err && err != -ENOENT) {
-        free_events(events, count);
-        return err;
-    }
-    *ret = events;
-    *ret_count = count;
-    return 0;
+    *ret = (struct kv_history){.revision = counters.revision,
+                               .oldest = counters.log_first};
+    err = walk_back(walk, query, ret);
+    if (err)
+        kv_history_done(ret);
+    return err;
 }

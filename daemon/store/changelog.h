@@ -24,8 +24,9 @@ int kv_changelog_read(struct kv_view *view, const struct kv_cursor *cursor,
                       struct kv_event **out, size_t max, size_t max_bytes,
                       size_t *ret_count);
 
-/* The events about one key (either name of a rename), newest first, at most limit. */
-int kv_changelog_history(struct kv_view *view, const void *key, size_t len,
-                         size_t limit, struct kv_event ***ret, size_t *ret_count);
+/* The events about one key that the log still holds. *ret: the caller calls
+ * kv_history_done. -ENOMEM, -EBADMSG, table errors. */
+int kv_changelog_history(struct kv_view *view, const struct kv_history_query *query,
+                         struct kv_history *ret);
 
 #endif

@@ -29,6 +29,26 @@ static inline struct kv_cursor kv_cursor_after(uint64_t revision)
     return (struct kv_cursor){.revision = revision, .index = UINT32_MAX};
 }
 
+/* Which events of a key are wanted, newest first. */
+struct kv_history_query {
+    const void *key; /* either name of a rename */
+    size_t key_len;
+    struct kv_cursor before; /* older than this event only; revision 0: all */
+    size_t limit;            /* at most so many */
+    size_t max_bytes;        /* stop when values exceed this; at least one comes */
+    size_t scan_max;         /* look at no more events than this */
+};
+
+struct kv_history {
+    struct kv_event **events;
+    size_t count;
+    bool more; /* a bound cut it; go on with before = next */
+    struct kv_cursor next;
+    uint64_t revision, oldest; /* what the log it was read from holds whole */
+};
+
+void kv_history_done(struct kv_history *history);
+
 /* Reads older events than the ring holds: fills out[0..max) with references to the events
  * behind cursor; 0 and *ret_count, -ESTALE when they are compacted, or an error. */
 typedef int kv_feed_backlog_fn(void *ctx, const struct kv_cursor *cursor,

@@ -274,12 +274,10 @@ int kv_store_backlog(void *ctx, const struct kv_cursor *cursor, struct kv_event 
     return kv_changelog_read(view, cursor, out, max, BACKLOG_BYTES, ret_count);
 }
 
-int kv_store_history(struct kv_store *store, const void *key, size_t len, size_t limit,
-                     struct kv_event ***ret, size_t *ret_count)
+int kv_store_history(struct kv_store *store, const struct kv_history_query *query,
+                     struct kv_history *ret)
 {
     KV_CLEANUP(kv_view_endp) struct kv_view *view = NULL;
     int err = kv_view_read(store->table, &view);
-    if (err)
-        return err;
-    return kv_changelog_history(view, key, len, limit, ret, ret_count);
+    return err ? err : kv_changelog_history(view, query, ret);
 }

@@ -127,11 +127,10 @@ struct kv_feed *kv_store_feed(struct kv_store *store);
  * for REV >= this - 1. */
 uint64_t kv_store_oldest_revision(struct kv_store *store);
 
-/* The events of one key that the log still holds, newest first, at most limit: what made
- * its versions. 0 and an array of *ret_count references, the caller unrefs each and
- * frees the array. */
-int kv_store_history(struct kv_store *store, const void *key, size_t len, size_t limit,
-                     struct kv_event ***ret, size_t *ret_count);
+/* The events of one key that the log still holds, newest first: what made its versions.
+ * The caller calls kv_history_done when it was 0. -ENOMEM, -EIO. */
+int kv_store_history(struct kv_store *store, const struct kv_history_query *query,
+                     struct kv_history *ret);
 
 /* -- Writing -- */
 

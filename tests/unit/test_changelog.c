@@ -69,14 +69,41 @@ static const char *read_since(uint64_t revision)
     return read_max(kv_cursor_after(revision), 64, SIZE_MAX);
 }
 
+static struct kv_history_query history_query(const char *key)
+{
+    return (struct kv_history_query){.key = key,
+                                     .key_len = strlen(key),
+                                     .limit = SIZE_MAX,
+                                     .max_bytes = SIZE_MAX,
+                                     .scan_max = SIZE_MAX};
+}
+
+/* The history of a key; the whole of it when pages of what the query allows are joined.
+ */
+static const char *pages_of(struct kv_history_query query, size_t *ret_pages)
+{
+    static struct kv_buf all;
+    kv_buf_reset(&all);
+    struct kv_history history = {.more = true};
+    for (*ret_pages = 0; history.more; ++*ret_pages) {
+        ck_assert_uint_lt(*ret_pages, 100);
+        ck_assert_int_eq(kv_changelog_history(view, &query, &history), 0);
+        kv_buf_adds(&all, text_of(history.events, history.count)); /* unrefs them */
+        free(history.events);
+        query.before = history.next;
+    }
+    kv_buf_addc(&all, '\0');
+    return all.data;
+}
+
 static const char *history_of(const char *key, size_t limit)
 {
-    struct kv_event **events;
-    size_t count;
-    ck_assert_int_eq(
-        kv_changelog_history(view, key, strlen(key), limit, &events, &count), 0);
-    const char *text = text_of(events, count);
-    free(events);
+    struct kv_history_query query = history_query(key);
+    query.limit = limit;
+    struct kv_history history;
+    ck_assert_int_eq(kv_changelog_history(view, &query, &history), 0);
+    const char *text = text_of(history.events, history.count);
+    free(history.events);
     return text;
 }
 
@@ -281,14 +308,67 @@ START_TEST(a_long_history_is_whole)
 {
     for (uint64_t revision = 1; revision <= 500; revision++)
         append_put(revision % 2 ? "odd" : "even", revision, 0);
-    struct kv_event **events;
-    size_t count;
-    ck_assert_int_eq(kv_changelog_history(view, "odd", 3, SIZE_MAX, &events, &count),
-                     0);
-    ck_assert_uint_eq(count, 250);
-    for (size_t i = 0; i < count; i++)
-        ck_assert_uint_eq(events[i]->revision, 499 - 2 * i);
-    free_events(events, count);
+    struct kv_history_query query = history_query("odd");
+    struct kv_history history;
+    ck_assert_int_eq(kv_changelog_history(view, &query, &history), 0);
+    ck_assert_uint_eq(history.count, 250);
+    ck_assert(!history.more);
+    for (size_t i = 0; i < history.count; i++)
+        ck_assert_uint_eq(history.events[i]->revision, 499 - 2 * i);
+    kv_history_done(&history);
+}
+END_TEST
+
+START_TEST(history_comes_in_pages_by_each_of_its_bounds)
+{
+    for (uint64_t revision = 1; revision <= 9; revision++) {
+        append_put("k", revision, 0);
+        append_put("other", revision, 1);
+        append_put("k", revision, 2);
+    }
+    size_t pages;
+    KV_CLEANUP(kv_free) char *whole = strdup(pages_of(history_query("k"), &pages));
+    ck_assert_uint_eq(pages, 1);
+    for (size_t bound = 1; bound < 6; bound++) {
+        struct kv_history_query query = history_query("k");
+        query.limit = bound;
+        ck_assert_str_eq(pages_of(query, &pages), whole);
+        ck_assert_uint_eq(pages, (18 + bound - 1) / bound);
+        query = history_query("k");
+        query.scan_max = bound;
+        ck_assert_str_eq(pages_of(query, &pages), whole);
+        ck_assert_uint_gt(pages, 4);
+    }
+    struct kv_history_query query = history_query("k");
+    query.max_bytes = 1;
+    ck_assert_str_eq(pages_of(query, &pages), whole);
+    ck_assert_uint_eq(pages, 18);
+}
+END_TEST
+
+START_TEST(history_before_a_position_is_older)
+{
+    append_put("k", 1, 0);
+    append_put("k", 2, 0);
+    append_put("k", 2, 1);
+    append_put("k", 4, 0);
+    static const struct {
+        struct kv_cursor before;
+        const char *text;
+    } cases[] = {
+        {{99, 0}, "4.0:k 2.1:k 2.0:k 1.0:k "},
+        {{4, 0}, "2.1:k 2.0:k 1.0:k "},
+        {{3, 0}, "2.1:k 2.0:k 1.0:k "},
+        {{2, 1}, "2.0:k 1.0:k "},
+        {{2, 0}, "1.0:k "},
+        {{1, 0}, ""},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct kv_history_query query = history_query("k");
+        size_t pages;
+        query.before = cases[i].before;
+        ck_assert_str_eq(pages_of(query, &pages), cases[i].text);
+    }
 }
 END_TEST
 
@@ -336,6 +416,7 @@ KV_SUITE_WITH("changelog", setup, table_teardown, every_field_of_an_event_is_kep
               trimming_does_at_most_what_it_is_allowed, what_was_trimmed_is_stale,
               a_revision_that_lost_an_event_is_stale_as_a_whole,
               history_is_newest_first_and_limited, history_finds_both_names_of_a_rename,
-              a_long_history_is_whole,
+              a_long_history_is_whole, history_comes_in_pages_by_each_of_its_bounds,
+              history_before_a_position_is_older,
               an_event_that_is_not_behind_the_others_is_refused,
               bytes_that_are_no_event_are_ebadmsg)

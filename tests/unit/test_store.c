@@ -402,17 +402,24 @@ START_TEST(history_tells_the_versions_of_a_key)
     ck_assert_int_eq(put("k", "two"), 0);
     ck_assert_int_eq(move("k", "n", 0), 0);
     for (int reopened = 0; reopened < 2; reopened++) {
-        struct kv_event **events;
-        size_t count;
-        ck_assert_int_eq(kv_store_history(store, "k", 1, 10, &events, &count), 0);
-        ck_assert_uint_eq(count, 3);
+        struct kv_history_query query = {.key = "k",
+                                         .key_len = 1,
+                                         .limit = 10,
+                                         .max_bytes = SIZE_MAX,
+                                         .scan_max = SIZE_MAX};
+        struct kv_history history;
+        ck_assert_int_eq(kv_store_history(store, &query, &history), 0);
+        ck_assert_uint_eq(history.count, 3);
+        ck_assert_uint_eq(history.revision, 4);
+        struct kv_event **events = history.events;
         ck_assert_int_eq(events[0]->type, KV_EVENT_RENAME);
         ck_assert_bytes(events[1]->record->value, events[1]->record->meta.size, "two");
         ck_assert_bytes(events[2]->record->value, events[2]->record->meta.size, "one");
-        free_events(events, count);
-        ck_assert_int_eq(kv_store_history(store, "absent", 6, 10, &events, &count), 0);
-        ck_assert_uint_eq(count, 0);
-        free(events);
+        kv_history_done(&history);
+        query.key = "x";
+        ck_assert_int_eq(kv_store_history(store, &query, &history), 0);
+        ck_assert_uint_eq(history.count, 0);
+        kv_history_done(&history);
         store_reopen();
     }
 }
