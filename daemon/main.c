@@ -11,6 +11,7 @@
 #include "httpd/server.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -40,6 +41,10 @@ static void raise_file_limit(void)
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         kv_warning("cannot raise the limit of open files: %s", strerror(errno));
 }
+
+/* Values from this size on go back to the system when they are freed. Left to itself
+ * malloc raises this limit to the largest of them, and keeps holes of that size. */
+#define GIVEN_BACK_BYTES (1 << 20)
 
 static int start_store(struct daemon *daemon)
 {
@@ -257,6 +262,8 @@ static int parsed(struct daemon *daemon, int err, const struct kv_buf *error)
 int main(int argc, char *argv[])
 {
     kv_log_init("kvfsd", KV_LOG_INFO);
+    if (!mallopt(M_MMAP_THRESHOLD, GIVEN_BACK_BYTES))
+        kv_warning("large values that are freed stay in the daemon's memory");
     struct daemon daemon = {0};
     KV_CLEANUP(kv_buf_done) struct kv_buf error = {0};
     int err = kv_config_parse(&daemon.config, argc, argv, &error);

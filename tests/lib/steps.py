@@ -44,7 +44,7 @@ def close_all():
 def read(name, size):
     """All of what a read of that size gives: its length and, when short, the bytes."""
     data = os.read(files[name], int(size))
-    return str(len(data)) + (" " + data.decode() if len(data) < 100 else "")
+    return str(len(data)) + (" " + data.decode().strip() if len(data) < 100 else "")
 
 
 def rest(name):
