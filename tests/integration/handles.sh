@@ -50,7 +50,7 @@ is 'it closes them' "$(ask one close_all)" ok
 ok '... all of them' wait_for all_closed
 
 after=$(memory)
-for round in 1 2; do
+for _ in 1 2; do
     ask one open_many f "$mnt/key" w 0 "$count" >/dev/null
     ask one close_all >/dev/null
     wait_for all_closed
