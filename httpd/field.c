@@ -4,6 +4,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -30,9 +31,12 @@ static int parse_tag(const char **p, const char *end, struct kv_etags *tags)
         return -EINVAL;
     *p = close + 1;
     uint64_t revision;
+    size_t len = (size_t)(close - begin);
+    if (len > 5 &&
+        (memcmp(close - 5, "-json", 5) == 0 || memcmp(close - 5, "-gzip", 5) == 0))
+        len -= 5;
     /* Tags are compared as text: "007" is not ours. */
-    if ((*begin == '0' && close - begin > 1) ||
-        kv_u64_parse(begin, (size_t)(close - begin), &revision))
+    if ((*begin == '0' && len > 1) || kv_u64_parse(begin, len, &revision))
         return 0;
     size_t *count = weak ? &tags->weak_count : &tags->count;
     if (*count == KV_ETAGS_MAX)
@@ -88,6 +92,95 @@ bool kv_etags_match_weak(const struct kv_etags *tags, uint64_t revision)
 {
     return kv_etags_match_strong(tags, revision) ||
            contains(tags->weak, tags->weak_count, revision);
+}
+
+bool kv_etag_is(const char *text, size_t len, uint64_t revision)
+{
+    char tag[24];
+    int tag_len = snprintf(tag, sizeof(tag), "\"%" PRIu64 "\"", revision);
+    return len == (size_t)tag_len && memcmp(text, tag, len) == 0;
+}
+
+/* -- What is accepted -- */
+
+static size_t token_len(const char *text, size_t len)
+{
+    size_t i = 0;
+    while (i < len && text[i] > ' ' && text[i] < 0x7f &&
+           !strchr("\"(),/:;<=>?@[\\]{}", text[i]))
+        i++;
+    return i;
+}
+
+bool kv_media_type_valid(const char *text, size_t len)
+{
+    size_t type = token_len(text, len);
+    if (type == 0 || len > KV_MEDIA_TYPE_MAX || type == len || text[type] != '/')
+        return false;
+    size_t subtype = token_len(text + type + 1, len - type - 1);
+    size_t end = type + 1 + subtype;
+    if (subtype == 0 || (end < len && text[end] != ';' && text[end] != ' '))
+        return false;
+    for (; end < len; end++)
+        if (text[end] < ' ' || text[end] >= 0x7f)
+            return false;
+    return true;
+}
+
+/* "q=0.5" among the parameters behind a name, in thousandths; 1000 without one. What
+ * is malformed counts as 0: nobody wants what he cannot ask for. */
+static int weight_of(const char *text, const char *end)
+{
+    while (text < end && (text = memchr(text, ';', (size_t)(end - text)))) {
+        text++;
+        skip_blanks(&text, end);
+        if (end - text < 2 || (*text != 'q' && *text != 'Q') || text[1] != '=')
+            continue;
+        text += 2;
+        if (text == end || (*text != '0' && *text != '1'))
+            return 0;
+        int weight = (*text++ - '0') * 1000;
+        if (text < end && *text == '.')
+            text++;
+        for (int digit = 100; digit > 0 && text < end; digit /= 10, text++) {
+            if (*text < '0' || *text > '9')
+                break;
+            weight += (*text - '0') * digit;
+        }
+        return weight < 1000 ? weight : 1000;
+    }
+    return 1000;
+}
+
+/* The largest weight of the elements that are the name, or of those that are not. */
+static int largest_weight(const char *text, size_t len, const char *name, bool others)
+{
+    const char *p = text, *end = text + len;
+    int largest = -1;
+    while (p < end) {
+        const char *comma = memchr(p, ',', (size_t)(end - p));
+        const char *stop = comma ? comma : end;
+        skip_blanks(&p, stop);
+        size_t name_len = 0;
+        while (p + name_len < stop && !strchr("; \t", p[name_len]))
+            name_len++;
+        bool same = name_len == strlen(name) && strncasecmp(p, name, name_len) == 0;
+        int weight = name_len > 0 && same != others ? weight_of(p, stop) : -1;
+        if (weight > largest)
+            largest = weight;
+        p = stop + 1;
+    }
+    return largest;
+}
+
+int kv_accept_weight(const char *text, size_t len, const char *name)
+{
+    return largest_weight(text, len, name, false);
+}
+
+int kv_accept_other_weight(const char *text, size_t len, const char *name)
+{
+    return largest_weight(text, len, name, true);
 }
 
 /* -- Byte ranges -- */

@@ -14,8 +14,8 @@
 
 #define KV_ETAGS_MAX 32
 
-/* A list of entity tags. Ours are "MOD_REVISION"; others are legal and match nothing.
- */
+/* A list of entity tags. Ours are "MOD_REVISION", and "MOD_REVISION-json" and "-gzip"
+ * for the same version in another dress; others are legal and match nothing. */
 struct kv_etags {
     bool any; /* "*" */
     size_t count;
@@ -31,6 +31,22 @@ int kv_etags_parse(const char *text, size_t len, struct kv_etags *ret);
 bool kv_etags_match_strong(const struct kv_etags *tags, uint64_t revision);
 /* Weak comparison (If-None-Match). */
 bool kv_etags_match_weak(const struct kv_etags *tags, uint64_t revision);
+
+/* Whether the text is the plain tag of that revision, and nothing else. */
+bool kv_etag_is(const char *text, size_t len, uint64_t revision);
+
+/* -- What is accepted: RFC 9110 sections 8.3.1, 12.4.2, 12.5 -- */
+
+#define KV_MEDIA_TYPE_MAX 255
+
+/* Whether the text is a media type, "text/plain; charset=utf-8", that can be sent. */
+bool kv_media_type_valid(const char *text, size_t len);
+
+/* The weight in thousandths that an Accept or Accept-Encoding value gives to a name, in
+ * so many words: 0..1000; -1 when the name does not stand in it. */
+int kv_accept_weight(const char *text, size_t len, const char *name);
+/* The largest weight of any name but this. */
+int kv_accept_other_weight(const char *text, size_t len, const char *name);
 
 /* -- Byte ranges: RFC 9110 section 14.1.2 -- */
 

@@ -66,11 +66,16 @@ static struct kv_field *field_of(struct kv_headers *headers, const char *name,
     case 6:
         if (strncasecmp(name, "Origin", 6) == 0)
             return &headers->origin;
+        if (strncasecmp(name, "Accept", 6) == 0)
+            return &headers->accept;
         return strncasecmp(name, "Expect", 6) == 0 ? &headers->expect : NULL;
     case 8:
         if (strncasecmp(name, "If-Match", 8) == 0)
             return &headers->if_match;
         return strncasecmp(name, "If-Range", 8) == 0 ? &headers->if_range : NULL;
+    case 12:
+        return strncasecmp(name, "Content-Type", 12) == 0 ? &headers->content_type
+                                                          : NULL;
     case 13:
         if (strncasecmp(name, "If-None-Match", 13) == 0)
             return &headers->if_none_match;
@@ -78,6 +83,9 @@ static struct kv_field *field_of(struct kv_headers *headers, const char *name,
                                                            : NULL;
     case 14:
         return strncasecmp(name, "Content-Length", 14) == 0 ? &headers->length : NULL;
+    case 15:
+        return strncasecmp(name, "Accept-Encoding", 15) == 0 ? &headers->accept_encoding
+                                                             : NULL;
     case 17:
         return strncasecmp(name, "Transfer-Encoding", 17) == 0 ? &headers->encoding
                                                                : NULL;
@@ -115,6 +123,11 @@ static const char *look_at(struct scan *scan, const char *name, size_t name_len,
         return not_a_line;
     struct kv_field *field = field_of(scan->headers, name, name_len);
     if (!field)
+        return NULL;
+    /* Lists may be spread over several fields (RFC 9110 section 5.3). What they ask for
+     * is a wish, so the first is enough. */
+    if (field->text &&
+        (field == &scan->headers->accept || field == &scan->headers->accept_encoding))
         return NULL;
     if (field->text)
         return field == &scan->headers->host ? "there is more than one Host header"

@@ -1,25 +1,25 @@
-/* /v1/keys/KEY: read, write, append, rename, delete.
+/* /v1/keys/KEY: write, append, count, rename, delete.
  *
  * Conditions of writes are compares in the transaction, so nothing can come between the
  * check and the change. A list of entity tags is an "or", which a transaction has not:
  * then the tag that the key has now is the one compared, and when that fails because
  * the key moved on, it is looked at again. The answer is right at some moment during
  * the request either way. */
+#include "httpd/keys.h"
+
 #include "base/clock.h"
 #include "base/json.h"
-#include "httpd/field.h"
-#include "httpd/loan.h"
-#include "httpd/longpoll.h"
+#include "httpd/describe.h"
 #include "httpd/reply.h"
-#include "httpd/route.h"
-#include "httpd/value.h"
+#include "store/xattr.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
-static bool check_key(struct kv_request *request)
+bool kv_keys_check(struct kv_request *request)
 {
     if (kv_key_check(request->rest, request->rest_len) == KV_KEY_VALID)
         return true;
@@ -27,13 +27,13 @@ static bool check_key(struct kv_request *request)
     return false;
 }
 
-static void reply_key_errno(struct kv_request *request, int error)
+void kv_keys_reply_errno(struct kv_request *request, int error)
 {
     kv_reply_errno(request, error, request->rest, request->rest_len);
 }
 
-static bool parse_tags(struct kv_request *request, const char *name,
-                       const struct kv_field *field, struct kv_etags *ret)
+bool kv_keys_parse_tags(struct kv_request *request, const char *name,
+                        const struct kv_field *field, struct kv_etags *ret)
 {
     int err = kv_etags_parse(field->text, field->len, ret);
     if (!err)
@@ -44,112 +44,6 @@ static bool parse_tags(struct kv_request *request, const char *name,
                                    "quoted: \"12\"",
                    name);
     return false;
-}
-
-/* -- Reading -- */
-
-/* RFC 9110 section 13.2.2. The status that the headers lead to: 200, 304 or 412; 0:
- * they are malformed and the answer is prepared. */
-static unsigned check_get_conditions(struct kv_request *request, uint64_t revision)
-{
-    const struct kv_headers *headers = &request->headers;
-    struct kv_etags tags;
-    if (headers->if_match.text) {
-        if (!parse_tags(request, "If-Match", &headers->if_match, &tags))
-            return 0;
-        if (!kv_etags_match_strong(&tags, revision))
-            return 412;
-    }
-    if (headers->if_none_match.text) {
-        if (!parse_tags(request, "If-None-Match", &headers->if_none_match, &tags))
-            return 0;
-        if (kv_etags_match_weak(&tags, revision))
-            return 304;
-    }
-    return 200;
-}
-
-/* If-Range: the range counts only while the value is still the one the client has a
- * part of (RFC 9110 section 13.1.5). A date never counts. */
-static bool range_holds(const struct kv_request *request,
-                        const struct kv_record *record)
-{
-    const struct kv_field *field = &request->headers.if_range;
-    struct kv_etags tags;
-    return !field->text ||
-           (kv_etags_parse(field->text, field->len, &tags) == 0 && !tags.any &&
-            kv_etags_match_strong(&tags, record->meta.mod_revision));
-}
-
-/* Takes over the reference. */
-static void reply_range(struct kv_request *request, struct kv_record *record)
-{
-    const struct kv_field *field = &request->headers.range;
-    uint64_t first, last, size = record->meta.size;
-    switch (kv_range_parse(field->text, field->len, size, &first, &last)) {
-    case KV_RANGE_PART:
-        kv_value_reply_part(request, record, first, last);
-        return;
-    case KV_RANGE_NONE:
-        kv_value_reply(request, 200, record);
-        return;
-    case KV_RANGE_OUTSIDE:
-        break;
-    }
-    char range[40];
-    (void)snprintf(range, sizeof(range), "bytes */%" PRIu64, size);
-    kv_reply_error(request, 416, "range_not_satisfiable", request->rest,
-                   request->rest_len, "the value has %" PRIu64 " bytes", size);
-    kv_reply_header(request, MHD_HTTP_HEADER_CONTENT_RANGE, range);
-    kv_record_unref(record);
-}
-
-/* The record of the key; for HEAD it may be bare. A large value that the cache does not
- * have is not read again while an answer is being sent from it. */
-static int read_record(struct kv_request *request, struct kv_record **ret)
-{
-    struct kv_http *http = request->http;
-    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
-    int err = kv_store_stat(http->store, request->rest, request->rest_len, &record);
-    if (err)
-        return err;
-    if (record->bare && request->method != KV_HEAD) {
-        *ret = kv_loans_find(http->loans, record);
-        return *ret ? 0
-                    : kv_store_get(http->store, request->rest, request->rest_len, ret);
-    }
-    *ret = KV_STEAL(record);
-    return 0;
-}
-
-static void answer_get(struct kv_request *request)
-{
-    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
-    int err = read_record(request, &record);
-    if (err || kv_record_is_dir(record)) {
-        reply_key_errno(request, err ? err : -EISDIR);
-        return;
-    }
-    unsigned status = check_get_conditions(request, record->meta.mod_revision);
-    if (status == 412)
-        reply_key_errno(request, -ECANCELED);
-    else if (status == 200 && request->headers.range.text &&
-             request->method == KV_GET && range_holds(request, record))
-        reply_range(request, KV_STEAL(record));
-    else if (status)
-        kv_value_reply(request, status, KV_STEAL(record));
-}
-
-void kv_keys_get(struct kv_request *request)
-{
-    bool polls = request->uri.param_count > 0 && (kv_uri_param(&request->uri, "wait") ||
-                                                  kv_uri_param(&request->uri, "since"));
-    if (!check_key(request))
-        return;
-    if (polls)
-        kv_poll_get(request, answer_get);
-    else
-        answer_get(request);
 }
 
 /* -- Conditions of writes -- */
@@ -227,17 +121,18 @@ static bool add_conditions(struct kv_request *request, struct kv_txn *txn)
         return false;
     }
     if (headers->if_match.text) {
-        if (!parse_tags(request, "If-Match", &headers->if_match, &tags))
+        if (!kv_keys_parse_tags(request, "If-Match", &headers->if_match, &tags))
             return false;
         err = add_if_match(request, txn, &tags);
     }
     if (!err && headers->if_none_match.text) {
-        if (!parse_tags(request, "If-None-Match", &headers->if_none_match, &tags))
+        if (!kv_keys_parse_tags(request, "If-None-Match", &headers->if_none_match,
+                                &tags))
             return false;
         err = add_if_none_match(request, txn, &tags);
     }
     if (err)
-        reply_key_errno(request, err);
+        kv_keys_reply_errno(request, err);
     return !err;
 }
 
@@ -256,7 +151,7 @@ static struct kv_txn *begin_write(struct kv_request *request, enum kv_op_type ty
                                   struct kv_op **ret)
 {
     KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = NULL;
-    if (!check_key(request))
+    if (!kv_keys_check(request))
         return NULL;
     int err = kv_txn_new(KV_ORIGIN_HTTP, NULL, NULL, &txn);
     if (!err && !add_conditions(request, txn))
@@ -264,7 +159,7 @@ static struct kv_txn *begin_write(struct kv_request *request, enum kv_op_type ty
     if (!err)
         err = kv_txn_op(txn, type, request->rest, request->rest_len, ret);
     if (err) {
-        reply_key_errno(request, err);
+        kv_keys_reply_errno(request, err);
         return NULL;
     }
     return KV_STEAL(txn);
@@ -348,21 +243,47 @@ static void resume_write(struct kv_request *request)
     if (should_retry(request))
         request->route->handler(request);
     else if (request->error)
-        reply_key_errno(request, request->error);
+        kv_keys_reply_errno(request, request->error);
     else
         reply_written(request);
+}
+
+/* The media type is kept with the value, and goes with it. What curl -d and HTML forms
+ * say of whatever they send is no type. */
+static bool set_content_type(struct kv_request *request, struct kv_op *op)
+{
+    static const char *const none[] = {"application/x-www-form-urlencoded",
+                                       "application/octet-stream"};
+    const struct kv_field *type = &request->headers.content_type;
+    bool given = type->len > 0;
+    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+        if (type->len == strlen(none[i]) &&
+            strncasecmp(type->text, none[i], type->len) == 0)
+            given = false;
+    if (given && !kv_media_type_valid(type->text, type->len)) {
+        kv_reply_error(request, 400, "bad_request", NULL, 0,
+                       "Content-Type must be a media type, such as text/plain, of at "
+                       "most 255 characters");
+        return false;
+    }
+    int err = kv_op_set_xattr(op, KV_CONTENT_TYPE_XATTR, strlen(KV_CONTENT_TYPE_XATTR),
+                              given ? type->text : NULL, type->len, KV_XATTR_ANY);
+    if (err)
+        kv_keys_reply_errno(request, err);
+    return !err;
 }
 
 static void submit_value(struct kv_request *request, enum kv_op_type type)
 {
     struct kv_op *op;
     KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = begin_write(request, type, &op);
-    if (!txn || !set_ttl(request, op))
+    if (!txn || !set_ttl(request, op) ||
+        (type == KV_OP_PUT && !set_content_type(request, op)))
         return;
     op->flags = KV_OP_PARENTS;
     int err = set_value(request, op);
     if (err)
-        reply_key_errno(request, err);
+        kv_keys_reply_errno(request, err);
     else
         kv_request_submit(request, KV_STEAL(txn), resume_write);
 }
@@ -384,7 +305,7 @@ static void resume_delete(struct kv_request *request)
                        "for one revision; delete parts of it first",
                        KV_TXN_TREE_MAX);
     } else if (request->error) {
-        reply_key_errno(request, request->error);
+        kv_keys_reply_errno(request, request->error);
     } else {
         kv_reply_empty(request, 204);
         kv_reply_header_u64(request, "X-Kv-Revision", request->revision);
@@ -441,7 +362,7 @@ static void resume_rename(struct kv_request *request)
         kv_reply_errno(request, request->error, to->value, to->value_len);
         return;
     default:
-        reply_key_errno(request, request->error);
+        kv_keys_reply_errno(request, request->error);
         return;
     }
     KV_CLEANUP(kv_buf_done) struct kv_buf json = {0};

@@ -29,7 +29,7 @@ struct kv_route {
  * invalid_parameter for a parameter that it does not know, and returns false. */
 bool kv_route_find(struct kv_request *request);
 
-/* The handlers. keys.c: */
+/* The handlers. get.c, keys.c: */
 kv_handler_fn kv_keys_get, kv_keys_put, kv_keys_post, kv_keys_delete;
 /* list.c, watch.c: */
 kv_handler_fn kv_list_get, kv_watch_get;

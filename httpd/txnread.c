@@ -2,8 +2,11 @@
  * once, into the transaction. */
 #include "httpd/txnread.h"
 
+#include "httpd/describe.h"
+#include "httpd/field.h"
 #include "httpd/member.h"
 #include "store/key.h"
+#include "store/xattr.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,15 +22,17 @@ enum {
     TO_ENCODING,
     BY,
     TTL,
+    CONTENT_TYPE,
     FLAGS, /* as many as there are in the table of flags */
     FLAG_COUNT = 7,
     OP_MEMBERS = FLAGS + FLAG_COUNT
 };
 
 static const char *const op_members[OP_MEMBERS + 1] = {
-    "op",          "key",      "key_encoding", "value",     "encoding",   "to",
-    "to_encoding", "by",       "ttl",          "if_absent", "if_present", "recursive",
-    "missing_ok",  "exist_ok", "no_replace",   "exchange",  NULL,
+    "op",         "key",         "key_encoding", "value",      "encoding",
+    "to",         "to_encoding", "by",           "ttl",        "content_type",
+    "if_absent",  "if_present",  "recursive",    "missing_ok", "exist_ok",
+    "no_replace", "exchange",    NULL,
 };
 
 static const unsigned flag_bits[FLAG_COUNT] = {
@@ -54,7 +59,7 @@ static const struct {
     enum kv_op_type type;
     unsigned wants, allows; /* members */
 } ops[] = {
-    {"put", KV_OP_PUT, M(VALUE), M(ENCODING) | WRITES},
+    {"put", KV_OP_PUT, M(VALUE), M(ENCODING) | M(CONTENT_TYPE) | WRITES},
     {"append", KV_OP_APPEND, M(VALUE), M(ENCODING) | WRITES},
     {"incr", KV_OP_INCR, 0, M(BY) | WRITES},
     {"delete", KV_OP_DELETE, 0, M(RECURSIVE) | M(MISSING_OK)},
@@ -273,6 +278,22 @@ static int read_ttl(struct reader *reader, const struct kv_span *members,
     return kv_member_ttl("ttl", members[TTL], &op->meta.expiry_ns, reader->rule);
 }
 
+/* A put without a media type takes away the one that the value before had. */
+static int read_content_type(struct reader *reader, struct kv_span value,
+                             struct kv_op *op)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf type = {0};
+    int err = value.data ? kv_member_bytes("content_type", value, (struct kv_span){0},
+                                           &type, reader->rule)
+                         : 0;
+    if (err)
+        return err;
+    if (value.data && !kv_media_type_valid(type.data ? type.data : "", type.len))
+        return wrong(reader, "'content_type' must be a media type");
+    return kv_op_set_xattr(op, KV_CONTENT_TYPE_XATTR, strlen(KV_CONTENT_TYPE_XATTR),
+                           type.data, type.len, KV_XATTR_ANY);
+}
+
 static int read_to(struct reader *reader, const struct kv_span *members,
                    struct kv_op *op)
 {
@@ -290,6 +311,8 @@ static int fill_op(struct reader *reader, const struct kv_span *members,
     if (!err && members[VALUE].data)
         err = kv_member_bytes("value", members[VALUE], members[ENCODING], &op->value,
                               reader->rule);
+    if (!err && op->type == KV_OP_PUT)
+        err = read_content_type(reader, members[CONTENT_TYPE], op);
     if (!err && op->type == KV_OP_INCR)
         op->by = 1;
     if (!err && members[BY].data)

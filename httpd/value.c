@@ -13,6 +13,7 @@
  * they stay below ATTACH_MAX_BYTES. */
 #include "httpd/value.h"
 
+#include "httpd/describe.h"
 #include "httpd/field.h"
 #include "httpd/loan.h"
 #include "httpd/reply.h"
@@ -25,8 +26,8 @@
 #define COPY_MAX KV_BUDGET_FREE_BYTES
 #define ATTACH_EVERY 8
 #define ATTACH_MAX_BYTES (32 << 20)
-/* The library's response and five or six headers, three allocations each. */
-#define ATTACH_OVERHEAD 1400
+/* The library's response and about seven headers, three allocations each. */
+#define ATTACH_OVERHEAD 1600
 
 struct ready {
     struct MHD_Response *response;
@@ -55,7 +56,7 @@ static bool add(struct MHD_Response *response, const char *name, const char *for
 static bool add(struct MHD_Response *response, const char *name, const char *format,
                 ...)
 {
-    char text[96];
+    char text[KV_MEDIA_TYPE_MAX + 1];
     va_list args;
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
@@ -78,17 +79,23 @@ static bool add_headers(struct MHD_Response *response, const struct kv_record *r
 }
 
 /* Values are whatever somebody stored: a browser must neither guess a type nor run
- * them. */
-static bool add_type(struct MHD_Response *response)
+ * them. One that was stored as a page is shown, but as from no origin and without its
+ * scripts, or it could use this API as the one who looks at it. */
+static bool add_type(struct MHD_Response *response, const struct kv_record *record)
 {
-    return add(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream") &&
-           add(response, "X-Content-Type-Options", "nosniff");
+    size_t len = 24;
+    const char *kept = kv_content_type(record->xattrs, record->xattrs_len, &len);
+    return add(response, MHD_HTTP_HEADER_CONTENT_TYPE, "%.*s", (int)len,
+               kept ? kept : "application/octet-stream") &&
+           (!kept || add(response, "Content-Security-Policy", "sandbox")) &&
+           add(response, "X-Content-Type-Options", "nosniff") &&
+           add(response, MHD_HTTP_HEADER_VARY, "Accept");
 }
 
 static bool add_all_headers(struct MHD_Response *response,
                             const struct kv_record *record)
 {
-    return add_headers(response, record) && add_type(response) &&
+    return add_headers(response, record) && add_type(response, record) &&
            add(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
 }
 

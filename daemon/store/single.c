@@ -46,9 +46,10 @@ int kv_apply_find_parent(struct kv_batch *batch, const void *key, size_t len,
     return 0;
 }
 
-/* The record of something new, with the store's defaults. */
+/* The record of something new, with the store's defaults; xattrs may be NULL. */
 static struct kv_record *new_record(struct kv_batch *batch, const struct kv_op *op,
-                                    const void *key, size_t len, uint32_t type)
+                                    const void *key, size_t len, uint32_t type,
+                                    const struct kv_buf *xattrs)
 {
     const struct kv_store_config *config = batch->config;
     uint64_t revision = kv_batch_revision(batch);
@@ -68,6 +69,8 @@ static struct kv_record *new_record(struct kv_batch *batch, const struct kv_op *
             },
         .key = key,
         .key_len = len,
+        .xattrs = xattrs ? xattrs->data : NULL,
+        .xattrs_len = xattrs ? xattrs->len : 0,
         .value = op && !dir ? op->value.data : NULL,
         .value_len = op && !dir ? op->value.len : 0,
     };
@@ -101,7 +104,7 @@ static int make_directory(struct kv_batch *batch, uint32_t origin, const void *k
                           size_t len, uint64_t *parent_id)
 {
     KV_CLEANUP(kv_record_unrefp)
-    struct kv_record *record = new_record(batch, NULL, key, len, S_IFDIR);
+    struct kv_record *record = new_record(batch, NULL, key, len, S_IFDIR, NULL);
     if (!record)
         return kv_apply_broke(batch, -ENOMEM);
     int err = kv_batch_touch(batch, key, kv_key_parent_len(key, len));
@@ -153,6 +156,28 @@ static void set_meta(struct kv_meta *meta, const struct kv_op *op)
         meta->mtime_ns = op->meta.mtime_ns;
     if (op->set & KV_SET_EXPIRY)
         meta->expiry_ns = op->meta.expiry_ns;
+}
+
+/* The attributes after the operation, in out, when they were those given before it. */
+static int changed_xattrs(const struct kv_op *op, const void *xattrs, size_t len,
+                          struct kv_buf *out)
+{
+    int err = 0;
+    if (op->set & KV_SET_XATTRS)
+        kv_buf_add(out, op->xattr_value.data, op->xattr_value.len);
+    else if (op->set & KV_SET_XATTR)
+        err = kv_xattr_set(xattrs, len, op->xattr_name, op->xattr_name_len,
+                           op->xattr_value.data, op->xattr_value.len,
+                           (enum kv_xattr_mode)op->xattr_mode, out);
+    else if (op->set & KV_REMOVE_XATTR)
+        err = kv_xattr_remove(xattrs, len, op->xattr_name, op->xattr_name_len, out);
+    else
+        kv_buf_add(out, xattrs, len);
+    if (err == -ENODATA && op->type == KV_OP_PUT) {
+        kv_buf_add(out, xattrs, len);
+        err = 0;
+    }
+    return err ? err : kv_buf_error(out);
 }
 
 /* -- Put and append -- */
@@ -222,17 +247,32 @@ static int check_put(struct kv_batch *batch, const struct kv_op *op,
     return 0;
 }
 
-/* What the operation makes of the key. */
+/* The attributes that a put which names some gives to the key. */
+static int put_xattrs(const struct kv_op *op, const struct kv_found *found,
+                      struct kv_buf *out)
+{
+    bool kept = found->exists && !replaces(op, found);
+    return changed_xattrs(op, kept ? found->row.xattrs : NULL,
+                          kept ? found->row.xattrs_len : 0, out);
+}
+
+/* What the operation makes of the key. xattrs: NULL when it names none. */
 static struct kv_record *build_put(struct kv_batch *batch, const struct kv_op *op,
-                                   const struct kv_found *found)
+                                   const struct kv_found *found,
+                                   const struct kv_buf *xattrs)
 {
     struct kv_record *record;
+    struct kv_row row = found->row;
+    if (xattrs) {
+        row.xattrs = xattrs->data;
+        row.xattrs_len = xattrs->len;
+    }
     if (!found->exists)
-        record = new_record(batch, op, op->key, op->key_len, S_IFREG);
+        record = new_record(batch, op, op->key, op->key_len, S_IFREG, xattrs);
     else if (op->type == KV_OP_APPEND)
-        record = appended(batch, op, &found->row);
+        record = appended(batch, op, &row);
     else
-        record = next_version(batch, op, &found->row, op->value.data, op->value.len);
+        record = next_version(batch, op, &row, op->value.data, op->value.len);
     if (record)
         set_meta(&record->meta, op);
     return record;
@@ -255,17 +295,21 @@ int kv_apply_put(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
 {
     struct kv_found found;
     struct kv_parent parent;
+    KV_CLEANUP(kv_buf_done) struct kv_buf xattrs = {0};
+    bool sets_xattrs = op->set & (KV_SET_XATTR | KV_REMOVE_XATTR | KV_SET_XATTRS);
     int err = kv_apply_find(batch, op->key, op->key_len, &found);
     if (err)
         return err;
     bool append = op->type == KV_OP_APPEND && found.exists;
     uint64_t size = op->value.len + (append ? found.row.meta.size : 0);
     err = check_put(batch, op, &found, size);
+    if (!err && sets_xattrs)
+        err = put_xattrs(op, &found, &xattrs);
     if (!err)
         err = kv_apply_find_parent(batch, op->key, op->key_len,
                                    op->flags & KV_OP_PARENTS, &parent);
     if (!err)
-        err = kv_batch_claim(batch, size + op->key_len);
+        err = kv_batch_claim(batch, size + op->key_len + xattrs.len);
     if (!err && replaces(op, &found))
         err = remove_replaced(batch, origin, op, &parent, &found);
     if (err)
@@ -273,7 +317,8 @@ int kv_apply_put(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
 
     struct kv_meta old = found.row.meta;
     KV_CLEANUP(kv_record_unrefp)
-    struct kv_record *record = build_put(batch, op, &found);
+    struct kv_record *record =
+        build_put(batch, op, &found, sets_xattrs ? &xattrs : NULL);
     if (!record)
         return kv_apply_broke(batch, -ENOMEM);
     if (!found.exists) {
@@ -307,12 +352,14 @@ int kv_apply_mkdir(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
     err = kv_apply_find_parent(batch, op->key, op->key_len, op->flags & KV_OP_PARENTS,
                                &parent);
     if (!err)
-        err = kv_batch_claim(batch, op->key_len);
+        err = kv_batch_claim(batch, op->key_len + op->xattr_value.len);
     if (err)
         return err;
 
     KV_CLEANUP(kv_record_unrefp)
-    struct kv_record *record = new_record(batch, op, op->key, op->key_len, S_IFDIR);
+    struct kv_record *record =
+        new_record(batch, op, op->key, op->key_len, S_IFDIR,
+                   op->set & KV_SET_XATTRS ? &op->xattr_value : NULL);
     if (!record)
         return kv_apply_broke(batch, -ENOMEM);
     set_meta(&record->meta, op);
@@ -379,22 +426,6 @@ int kv_apply_delete(struct kv_batch *batch, uint32_t origin, struct kv_op *op)
 
 /* -- Set-meta -- */
 
-/* The attributes after the operation, in out. */
-static int changed_xattrs(const struct kv_op *op, const struct kv_row *row,
-                          struct kv_buf *out)
-{
-    if (op->set & KV_SET_XATTR)
-        return kv_xattr_set(row->xattrs, row->xattrs_len, op->xattr_name,
-                            op->xattr_name_len, op->xattr_value.data,
-                            op->xattr_value.len, (enum kv_xattr_mode)op->xattr_mode,
-                            out);
-    if (op->set & KV_REMOVE_XATTR)
-        return kv_xattr_remove(row->xattrs, row->xattrs_len, op->xattr_name,
-                               op->xattr_name_len, out);
-    kv_buf_add(out, row->xattrs, row->xattrs_len);
-    return kv_buf_error(out);
-}
-
 /* The value at its new size: cut, or with zeros behind it. */
 static int resized_value(const struct kv_op *op, const struct kv_row *row,
                          struct kv_buf *out)
@@ -426,7 +457,7 @@ static int build_set_meta(struct kv_batch *batch, const struct kv_op *op,
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf xattrs = {0};
     KV_CLEANUP(kv_buf_done) struct kv_buf value = {0};
-    int err = changed_xattrs(op, row, &xattrs);
+    int err = changed_xattrs(op, row->xattrs, row->xattrs_len, &xattrs);
     if (!err)
         err = resized_value(op, row, &value);
     if (err)

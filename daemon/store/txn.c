@@ -189,7 +189,7 @@ int kv_op_set_to(struct kv_op *op, const void *key, size_t len)
 int kv_op_set_xattr(struct kv_op *op, const void *name, size_t name_len,
                     const void *value, size_t value_len, int mode)
 {
-    assert(op->type == KV_OP_SET_META);
+    assert(op->type == KV_OP_SET_META || op->type == KV_OP_PUT);
     KV_CLEANUP(kv_buf_done) struct kv_buf bytes = {0};
     if (value)
         kv_buf_add(&bytes, value, value_len);

@@ -73,8 +73,10 @@ enum kv_meta_mask {
     KV_SET_MTIME = 1 << 3,
     KV_SET_EXPIRY = 1 << 4, /* expiry_ns 0 clears it */
     KV_SET_SIZE = 1 << 5,   /* SET_META only: truncate(2); counts as a write of the value */
-    KV_SET_XATTR = 1 << 6,  /* SET_META only: xattr_name, xattr_value, xattr_mode */
-    KV_REMOVE_XATTR = 1 << 7,
+    KV_SET_XATTR = 1 << 6,  /* SET_META and PUT: xattr_name, xattr_value, xattr_mode */
+    KV_REMOVE_XATTR = 1 << 7, /* likewise; to a PUT its absence is no error */
+    KV_SET_XATTRS = 1 << 8, /* PUT, MKDIR: all of them at once; xattr_value is their encoding
+                               (xattr.h) */
 };
 
 struct kv_op {
@@ -189,7 +191,7 @@ void kv_op_take_value(struct kv_op *op, struct kv_buf *buf);
 /* RENAME's target; same errors as a key in kv_txn_op. */
 int kv_op_set_to(struct kv_op *op, const void *key, size_t len);
 
-/* SET_META's attribute; value NULL removes it. -ENOMEM. */
+/* The attribute of SET_META or PUT; value NULL removes it. -ENOMEM. */
 int kv_op_set_xattr(struct kv_op *op, const void *name, size_t name_len,
                     const void *value, size_t value_len, int mode);
 

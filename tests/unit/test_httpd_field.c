@@ -258,7 +258,71 @@ START_TEST(signed_numbers_fit_64_bits)
 }
 END_TEST
 
-KV_SUITE("httpd_field", signed_numbers_fit_64_bits, etags_one_and_several,
+START_TEST(tags_of_other_dress_are_of_the_same_version)
+{
+    struct kv_etags parsed;
+    ck_assert_int_eq(kv_etags_parse(KV_LIT("\"12-json\", \"13-gzip\""), &parsed), 0);
+    ck_assert(kv_etags_match_strong(&parsed, 12));
+    ck_assert(kv_etags_match_strong(&parsed, 13));
+    ck_assert_int_eq(
+        kv_etags_parse(KV_LIT("\"12-xml\", \"-json\", \"1json\""), &parsed), 0);
+    ck_assert_uint_eq(parsed.count, 0);
+    ck_assert(kv_etag_is(KV_LIT("\"12\""), 12));
+    ck_assert(!kv_etag_is(KV_LIT("\"12-json\""), 12));
+    ck_assert(!kv_etag_is(KV_LIT("W/\"12\""), 12));
+    ck_assert(!kv_etag_is(KV_LIT("\"1\""), 12));
+}
+END_TEST
+
+START_TEST(media_types_are_what_can_be_sent)
+{
+    static const char *const good[] = {"text/plain", "text/html; charset=utf-8",
+                                       "application/vnd.api+json", "a/b;c=\"d e\""};
+    static const char *const bad[] = {
+        "",      "text",        "/plain",        "text/",    "te xt/a",
+        "a/b/c", "a/b\r\nX: y", "text/pl\xe4in", "a/b;\x01", "a/b,c/d"};
+    char text[300];
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        ck_assert_msg(kv_media_type_valid(good[i], strlen(good[i])), "%s", good[i]);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        ck_assert_msg(!kv_media_type_valid(bad[i], strlen(bad[i])), "%s", bad[i]);
+    memset(text, 'x', sizeof(text));
+    text[4] = '/';
+    ck_assert(kv_media_type_valid(text, KV_MEDIA_TYPE_MAX));
+    ck_assert(!kv_media_type_valid(text, KV_MEDIA_TYPE_MAX + 1));
+}
+END_TEST
+
+START_TEST(weights_say_what_is_liked_best)
+{
+    static const struct {
+        const char *text;
+        int weight, other;
+    } cases[] = {
+        {"gzip", 1000, -1},
+        {"deflate, GZIP;q=0.5, br;q=0.75", 500, 1000},
+        {"gzip;q=0", 0, -1},
+        {"gzip ; q=0.123 , *;q=0", 123, 0},
+        {"gzip;level=9;q=0.5", 500, -1},
+        {"gzip;q=x, identity", 0, 1000},
+        {"gzip;q=", 0, -1},
+        {"gzip;q=1.9", 1000, -1},
+        {"xgzip, gzipx", -1, 1000},
+        {"", -1, -1},
+        {",,gzip,", 1000, -1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        const char *text = cases[i].text;
+        ck_assert_int_eq(kv_accept_weight(text, strlen(text), "gzip"), cases[i].weight);
+        ck_assert_int_eq(kv_accept_other_weight(text, strlen(text), "gzip"),
+                         cases[i].other);
+    }
+}
+END_TEST
+
+KV_SUITE("httpd_field", tags_of_other_dress_are_of_the_same_version,
+         media_types_are_what_can_be_sent, weights_say_what_is_liked_best,
+         signed_numbers_fit_64_bits, etags_one_and_several,
          etags_star_matches_everything, etags_weak_ones_match_weakly_only,
          etags_of_others_match_nothing, etags_malformed_lists_are_refused,
          etags_are_bounded, range_selects_bytes,

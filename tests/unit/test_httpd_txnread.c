@@ -52,7 +52,7 @@ START_TEST(every_member_arrives)
     ck_assert_uint_eq(txn->op_count, 4);
     ck_assert_bytes(txn->ops[0].value.data, txn->ops[0].value.len, "\0\xff");
     ck_assert_uint_eq(txn->ops[0].flags, KV_OP_EXCL | KV_OP_PARENTS);
-    ck_assert_uint_eq(txn->ops[0].set, KV_SET_EXPIRY);
+    ck_assert_uint_eq(txn->ops[0].set, KV_SET_EXPIRY | KV_REMOVE_XATTR);
     ck_assert_int_eq(txn->ops[1].by, INT64_MIN);
     ck_assert_int_eq(txn->ops[2].by, 1);
     ck_assert_uint_eq(txn->ops[2].set, 0);
