@@ -490,6 +490,10 @@ void kv_op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
     struct kv_mount *mount = kv_mount_of(req);
     struct kv_handle *handle = kv_mount_opened(mount, fi);
     (void)ino;
+    if (!handle) { /* the notifier's */
+        fuse_reply_err(req, 0);
+        return;
+    }
     int err = 0;
     if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
         err = -EOPNOTSUPP;
