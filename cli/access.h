@@ -19,7 +19,8 @@ struct kv_entry {
     const char *key;
     bool directory;
     uint64_t size, version, create_revision, mod_revision;
-    int64_t mtime_ns; /* realtime; 0: not known */
+    int64_t mtime_ns;  /* realtime; 0: not known */
+    const char *value; /* in a listing with values, of size bytes; NULL: ask for it */
 };
 
 /* Takes a value as it arrives. begin comes once, before the first byte, only when the
@@ -33,7 +34,7 @@ struct kv_receiver {
 
 struct kv_put_options {
     uint64_t ttl_ms;     /* 0: none */
-    bool create;         /* only if the key is new */
+    bool if_absent;      /* only if the key is new */
     bool check_revision; /* only if mod_revision is if_revision */
     uint64_t if_revision;
 };
@@ -50,6 +51,7 @@ struct kv_listing {
     const char *prefix; /* and the whole key begins so; "": any */
     bool recursive;     /* keys at any depth, and no directories */
     bool details;       /* all of struct kv_entry, not only key and directory */
+    bool values;        /* and values, where they come for nothing */
 };
 
 /* Called for each entry in byte order of the keys; returns 0 to go on. */
@@ -94,6 +96,10 @@ struct kv_access_ops {
     int (*append)(struct kv_access *access, const char *key,
                   const struct kv_source *source, struct kv_written *ret,
                   struct kv_fault *fault);
+    /* Add by to the number that is the value; ret_value gets the sum. */
+    int (*incr)(struct kv_access *access, const char *key, int64_t by,
+                struct kv_buf *ret_value, struct kv_written *ret,
+                struct kv_fault *fault);
     int (*remove)(struct kv_access *access, const char *key, bool recursive,
                   struct kv_written *ret, struct kv_fault *fault);
     int (*rename)(struct kv_access *access, const char *from, const char *to,

@@ -24,7 +24,7 @@ static const struct {
     {"compacted", KV_EXIT_REFUSED, "begin without --since, and list the keys first"},
     {"is_a_directory", KV_EXIT_REFUSED, "'kv ls' shows what is in it"},
     {"not_empty", KV_EXIT_REFUSED, "'kv rm -r' removes all that is in it"},
-    {"precondition_failed", KV_EXIT_REFUSED,
+    {"precondition_failed", KV_EXIT_NOT_FOUND,
      "it exists already, or 'kv get -o json' shows another mod_revision"},
 };
 
@@ -55,6 +55,7 @@ int kv_client_judge(struct kv_client *client, const struct kv_http_answer *answe
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
         if (strcmp(errors[i].code, code.data) == 0) {
             fault->exit = errors[i].exit;
+            fault->conflict = strcmp(code.data, "precondition_failed") == 0;
             if (errors[i].hint)
                 kv_fault_hint(fault, "%s", errors[i].hint);
         }
@@ -141,22 +142,30 @@ static void read_written(const struct kv_http_answer *answer, struct kv_written 
                                .version = answer->version};
 }
 
-/* Send a request about key; target is finished here. */
+/* Send a request about key; target is finished here. The answer is the caller's. */
+static int ask_write(struct kv_client *client, struct kv_http_request *request,
+                     struct kv_buf *target, const char *key,
+                     struct kv_http_answer *answer, struct kv_written *ret,
+                     struct kv_fault *fault)
+{
+    kv_buf_addc(target, '\0');
+    if (kv_buf_error(target))
+        return kv_fault_no_memory(fault);
+    request->target = target->data;
+    int status = kv_http_perform(client->http, request, answer, fault);
+    if (!status)
+        status = kv_client_judge(client, answer, key, fault);
+    if (!status)
+        read_written(answer, ret);
+    return status;
+}
+
 static int write_key(struct kv_client *client, struct kv_http_request *request,
                      struct kv_buf *target, const char *key, struct kv_written *ret,
                      struct kv_fault *fault)
 {
     KV_CLEANUP(kv_http_answer_done) struct kv_http_answer answer = {0};
-    kv_buf_addc(target, '\0');
-    if (kv_buf_error(target))
-        return kv_fault_no_memory(fault);
-    request->target = target->data;
-    int status = kv_http_perform(client->http, request, &answer, fault);
-    if (!status)
-        status = kv_client_judge(client, &answer, key, fault);
-    if (!status)
-        read_written(&answer, ret);
-    return status;
+    return ask_write(client, request, target, key, &answer, ret, fault);
 }
 
 static int client_put(struct kv_access *access, const char *key,
@@ -170,7 +179,7 @@ static int client_put(struct kv_access *access, const char *key,
     add_key_target(&target, key);
     if (options->ttl_ms)
         kv_buf_addf(&target, "?ttl=%" PRIu64 "ms", options->ttl_ms);
-    if (options->create) {
+    if (options->if_absent) {
         request.headers[0] = "If-None-Match: *";
     } else if (options->check_revision) {
         (void)snprintf(condition, sizeof(condition), "If-Match: \"%" PRIu64 "\"",
@@ -189,6 +198,24 @@ static int client_append(struct kv_access *access, const char *key,
     add_key_target(&target, key);
     kv_buf_adds(&target, "?op=append");
     return write_key(kv_client_of(access), &request, &target, key, ret, fault);
+}
+
+static int client_incr(struct kv_access *access, const char *key, int64_t by,
+                       struct kv_buf *ret_value, struct kv_written *ret,
+                       struct kv_fault *fault)
+{
+    struct kv_client *client = kv_client_of(access);
+    KV_CLEANUP(kv_buf_done) struct kv_buf target = {0};
+    KV_CLEANUP(kv_http_answer_done) struct kv_http_answer answer = {0};
+    struct kv_http_request request = {.method = "POST"};
+    struct kv_span json;
+    add_key_target(&target, key);
+    kv_buf_addf(&target, "?op=incr&by=%" PRId64, by);
+    int status = ask_write(client, &request, &target, key, &answer, ret, fault);
+    if (!status && (kv_json_read(answer.body.data, answer.body.len, &json) ||
+                    kv_json_member_bytes(json, "value", ret_value)))
+        return bad_answer(client, fault);
+    return status;
 }
 
 static int client_remove(struct kv_access *access, const char *key, bool recursive,
@@ -234,10 +261,10 @@ static int64_t parse_time(const char *text)
     return ns;
 }
 
-/* One element of "keys" or "directories"; the key goes to key, NUL-terminated. 0,
- * -EINVAL or -ENOMEM. */
+/* One element of "keys" or "directories"; the key goes to key and the value, when there
+ * is one, to value, NUL-terminated. 0, -EINVAL or -ENOMEM. */
 static int read_entry(struct kv_span element, bool directory, struct kv_buf *key,
-                      struct kv_entry *ret)
+                      struct kv_buf *value, struct kv_entry *ret)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf time = {0};
     *ret = (struct kv_entry){.directory = directory};
@@ -257,8 +284,12 @@ static int read_entry(struct kv_span element, bool directory, struct kv_buf *key
         kv_buf_addc(&time, '\0');
         ret->mtime_ns = kv_buf_error(&time) ? 0 : parse_time(time.data);
     }
+    if (kv_json_member_bytes(element, "value", value) == 0) {
+        kv_buf_addc(value, '\0'); /* so that an empty one is not NULL */
+        ret->value = value->data;
+    }
     ret->key = key->data;
-    return kv_buf_error(key);
+    return kv_buf_error(key) || kv_buf_error(value) ? -ENOMEM : 0;
 }
 
 /* One of the two arrays of a page, and where it stands. */
@@ -267,13 +298,14 @@ struct column {
     size_t offset;
     bool directories;
     bool filled;
-    struct kv_buf key;
+    struct kv_buf key, value;
     struct kv_entry entry;
 };
 
 static void column_done(struct column *column)
 {
     kv_buf_done(&column->key);
+    kv_buf_done(&column->value);
 }
 
 static int fill(struct column *column)
@@ -282,7 +314,9 @@ static int fill(struct column *column)
     if (column->filled || !kv_json_next(column->array, &column->offset, NULL, &element))
         return 0;
     kv_buf_reset(&column->key);
-    int err = read_entry(element, column->directories, &column->key, &column->entry);
+    kv_buf_reset(&column->value);
+    int err = read_entry(element, column->directories, &column->key, &column->value,
+                         &column->entry);
     column->filled = err == 0;
     return err;
 }
@@ -331,6 +365,8 @@ static void list_target(struct kv_buf *target, const struct kv_listing *listing,
     }
     if (!listing->recursive)
         kv_buf_adds(target, "&delimiter=/");
+    if (listing->values)
+        kv_buf_adds(target, "&values=1");
     if (after->len) {
         kv_buf_adds(target, "&after=");
         kv_http_encode(target, after->data);
@@ -430,6 +466,7 @@ static const struct kv_access_ops client_ops = {
     .get = client_get,
     .put = client_put,
     .append = client_append,
+    .incr = client_incr,
     .remove = client_remove,
     .rename = client_rename,
     .list = client_list,

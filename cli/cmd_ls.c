@@ -1,5 +1,6 @@
 /* kv ls: the keys of a directory, or all keys with a prefix, in byte order. */
 #include "command.h"
+#include "tree.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -86,31 +87,33 @@ static int print_entry(void *ctx, const struct kv_entry *entry)
     return ferror(stdout) ? kv_cli_flush(cli) : 0;
 }
 
-/* The directory asked for: "" and "/" are the root. */
-static int read_dir(struct kv_cli *cli, const char **ret)
-{
-    char *dir = cli->args.count ? cli->args.operands[0] : NULL;
-    *ret = "";
-    if (!dir || *dir == '\0' || strcmp(dir, "/") == 0)
-        return 0;
-    *ret = dir;
-    return kv_cli_check_path(cli, dir);
-}
-
-static int run_ls(struct kv_cli *cli)
+static int list(struct kv_cli *cli, const char *dir)
 {
     const char *prefix = cli->args.values[KV_OPT_PREFIX];
     struct kv_listing listing = {
+        .dir = dir,
         .prefix = prefix ? prefix : "",
         .recursive = prefix || kv_option_given(&cli->args, KV_OPT_RECURSIVE),
         .details = cli->json || kv_option_given(&cli->args, KV_OPT_LONG),
     };
-    int status = read_dir(cli, &listing.dir);
-    if (!status)
-        status = cli->access->ops->list(cli->access, &listing, print_entry, cli,
-                                        &cli->fault);
+    return cli->access->ops->list(cli->access, &listing, print_entry, cli, &cli->fault);
+}
+
+static int run_ls(struct kv_cli *cli)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf dir = {0};
+    bool tree = kv_option_given(&cli->args, KV_OPT_TREE);
+    if (tree && (cli->json || kv_option_given(&cli->args, KV_OPT_LONG) ||
+                 kv_option_given(&cli->args, KV_OPT_PREFIX)))
+        return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
+                            "--tree excludes --long, --prefix and -o json");
+    int status =
+        kv_cli_check_dir(cli, cli->args.count ? cli->args.operands[0] : "", &dir);
+    if (status)
+        return status;
+    status = tree ? kv_tree_draw(cli, dir.data) : list(cli, dir.data);
     if (status == KV_EXIT_NOT_FOUND)
-        kv_fault_set(&cli->fault, KV_EXIT_NOT_FOUND, listing.dir,
+        kv_fault_set(&cli->fault, KV_EXIT_NOT_FOUND, dir.data,
                      "there is no such directory");
     if (status && status != KV_EXIT_LOCAL) {
         /* What was listed before it broke off is still worth seeing. */
@@ -132,10 +135,9 @@ const struct kv_command kv_cmd_ls = {
         "them as \\n, \\t or \\xNN. --long puts before each key the bytes of its "
         "value, its "
         "version (writes since it was made), the revision and the local time of its "
-        "last "
-        "change.",
+        "last change. --tree draws all that is below, empty directories too.",
     .options = KV_OPT_BIT(KV_OPT_LONG) | KV_OPT_BIT(KV_OPT_RECURSIVE) |
-               KV_OPT_BIT(KV_OPT_PREFIX),
+               KV_OPT_BIT(KV_OPT_PREFIX) | KV_OPT_BIT(KV_OPT_TREE),
     .least = 0,
     .most = 1,
     .run = run_ls,

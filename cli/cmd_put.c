@@ -9,7 +9,7 @@ static int read_options(struct kv_cli *cli, struct kv_put_options *ret)
 {
     const char *ttl = cli->args.values[KV_OPT_TTL];
     const char *revision = cli->args.values[KV_OPT_IF_REVISION];
-    ret->create = kv_option_given(&cli->args, KV_OPT_CREATE);
+    ret->if_absent = kv_option_given(&cli->args, KV_OPT_IF_ABSENT);
     ret->check_revision = revision != NULL;
     if (ttl && (kv_text_duration(ttl, &ret->ttl_ms) || ret->ttl_ms == 0))
         return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
@@ -19,9 +19,9 @@ static int read_options(struct kv_cli *cli, struct kv_put_options *ret)
     if (revision && kv_text_number(revision, &ret->if_revision))
         return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
                             "--if-revision must be a number, not '%s'", revision);
-    if (ret->create && revision)
+    if (ret->if_absent && revision)
         return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
-                            "--create and --if-revision exclude each other");
+                            "--if-absent and --if-revision exclude each other");
     return 0;
 }
 
@@ -64,10 +64,14 @@ const struct kv_command kv_cmd_put = {
     .summary = "store a value, from the command line or stdin",
     .description =
         "Store VALUE under KEY, byte by byte, or without VALUE what comes from stdin, "
-        "to "
-        "its end. Directories in KEY are made. A VALUE that begins with a dash goes "
-        "behind \"--\": kv put key -- -v",
-    .options = KV_OPT_BIT(KV_OPT_TTL) | KV_OPT_BIT(KV_OPT_CREATE) |
+        "to its end. \"@FILE\" stores what is in a file, \"@-\" what comes from stdin, "
+        "and \"@@TEXT\" the text \"@TEXT\". A VALUE that begins with a dash goes "
+        "behind "
+        "\"--\": kv put key -- -v. Directories in KEY are made. When --if-absent or "
+        "--if-revision does not hold nothing is stored, and the exit status is 1. "
+        "These "
+        "and --ttl cannot be had on a mount.",
+    .options = KV_OPT_BIT(KV_OPT_TTL) | KV_OPT_BIT(KV_OPT_IF_ABSENT) |
                KV_OPT_BIT(KV_OPT_IF_REVISION),
     .least = 1,
     .most = 2,
@@ -80,7 +84,9 @@ const struct kv_command kv_cmd_append = {
     .summary = "add to the end of a value",
     .description =
         "Add VALUE, or without VALUE what comes from stdin, to the end of the "
-        "value of KEY, at once and whole; a key that is not there is made.",
+        "value of KEY, at once and whole; a key that is not there is made. \"@FILE\" "
+        "is "
+        "what is in a file, as for 'kv put'.",
     .least = 1,
     .most = 2,
     .run = run_append,

@@ -18,14 +18,7 @@ static void print_text(const struct kv_change *change)
     kv_cli_print_key(stdout, change->key);
     if (value) {
         (void)fputs(" = ", stdout);
-        /* On one line, whatever is in it. */
-        for (size_t i = 0; i < change->value_len; i++) {
-            char c[2] = {value[i], '\0'};
-            if (value[i] == '\0')
-                (void)fputs("\\x00", stdout);
-            else
-                kv_cli_print_key(stdout, c);
-        }
+        kv_cli_print_bytes(stdout, value, change->value_len);
     }
     (void)fputc('\n', stdout);
 }
@@ -72,20 +65,14 @@ static int read_scope(struct kv_cli *cli, struct kv_scope *ret)
     return ret->key ? kv_cli_check_key(cli, ret->key) : 0;
 }
 
-/* The directory may be written with a slash at its end; "" and "/" are the root. */
+/* The directory may be written with a slash at its end; the root is everything. */
 static int read_dir(struct kv_cli *cli, struct kv_scope *scope, struct kv_buf *copy)
 {
     if (!scope->dir)
         return 0;
-    kv_buf_adds(copy, scope->dir);
-    kv_buf_addc(copy, '\0');
-    if (kv_buf_error(copy))
-        return kv_fault_no_memory(&cli->fault);
-    scope->dir = copy->data;
-    if (*scope->dir && strcmp(scope->dir, "/") != 0)
-        return kv_cli_check_path(cli, copy->data);
-    scope->dir = NULL;
-    return 0;
+    int status = kv_cli_check_dir(cli, scope->dir, copy);
+    scope->dir = !status && *copy->data ? copy->data : NULL;
+    return status;
 }
 
 static int run_watch(struct kv_cli *cli)

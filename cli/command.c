@@ -6,8 +6,10 @@
 #include "store/key.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 int kv_cli_check_key(struct kv_cli *cli, const char *text)
 {
@@ -25,27 +27,66 @@ int kv_cli_check_path(struct kv_cli *cli, char *text)
     return kv_cli_check_key(cli, text);
 }
 
+int kv_cli_check_dir(struct kv_cli *cli, const char *text, struct kv_buf *ret)
+{
+    kv_buf_adds(ret, strcmp(text, "/") == 0 ? "" : text);
+    kv_buf_addc(ret, '\0');
+    if (kv_buf_error(ret))
+        return kv_fault_no_memory(&cli->fault);
+    return *ret->data ? kv_cli_check_path(cli, ret->data) : 0;
+}
+
+static int open_file(struct kv_cli *cli, const char *name, struct kv_source *ret)
+{
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        kv_fault_set(&cli->fault, KV_EXIT_LOCAL, NULL, "cannot open '%s': %s", name,
+                     strerror(errno));
+        kv_fault_hint(&cli->fault, "'@@%s' stores the text '@%s' itself", name, name);
+        return KV_EXIT_LOCAL;
+    }
+    int status = kv_source_fd(ret, fd, &cli->fault);
+    if (!status && !ret->owned) { /* it is read where it lies */
+        ret->owned = true;
+        return 0;
+    }
+    (void)close(fd); /* only read */
+    return status;
+}
+
 int kv_cli_source(struct kv_cli *cli, const char *text, struct kv_source *ret)
 {
-    if (!text)
+    if (!text || strcmp(text, "@-") == 0)
         return kv_source_fd(ret, STDIN_FILENO, &cli->fault);
+    if (text[0] == '@' && text[1] != '@')
+        return open_file(cli, text + 1, ret);
+    text += text[0] == '@';
     kv_source_bytes(ret, text, strlen(text));
     return 0;
 }
 
+static void print_byte(FILE *file, unsigned char c)
+{
+    if (c == '\n')
+        (void)fputs("\\n", file);
+    else if (c == '\t')
+        (void)fputs("\\t", file);
+    else if (c < ' ' || c == 0x7f)
+        (void)fprintf(file, "\\x%02x", c);
+    else
+        (void)fputc(c, file);
+}
+
 void kv_cli_print_key(FILE *file, const char *key)
 {
-    for (const char *p = key; *p; p++) {
-        unsigned char c = (unsigned char)*p;
-        if (c == '\n')
-            (void)fputs("\\n", file);
-        else if (c == '\t')
-            (void)fputs("\\t", file);
-        else if (c < ' ' || c == 0x7f)
-            (void)fprintf(file, "\\x%02x", c);
-        else
-            (void)fputc(c, file);
-    }
+    for (; *key; key++)
+        print_byte(file, (unsigned char)*key);
+}
+
+void kv_cli_print_bytes(FILE *file, const char *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        print_byte(file, (unsigned char)data[i]);
 }
 
 /* Errors of stdout stay with it, so looking once, here, is enough. */

@@ -1,18 +1,26 @@
 #ifndef KV_CLI_COMMAND_H
 #define KV_CLI_COMMAND_H
 
-/* A command of kv: an entry of the table in main.c. */
+/* A command of kv: an entry of the table in commands.c. */
 
 #include "access.h"
 #include "options.h"
 
 #include <stdio.h>
 
+enum kv_output { KV_OUTPUT_TEXT, KV_OUTPUT_JSON, KV_OUTPUT_TABLE, KV_OUTPUT_VALUE };
+
+#define KV_OUTPUT_BIT(output) (1U << (output))
+
 /* What a command works with. */
 struct kv_cli {
     struct kv_args args;
+    enum kv_option way; /* KV_OPT_URL, _SOCKET or _MOUNT */
+    const char *place;  /* its URL, path or directory */
     struct kv_access *access;
-    bool json; /* --output=json */
+    bool shared; /* access belongs to somebody else: a shell */
+    enum kv_output output;
+    bool json; /* output is KV_OUTPUT_JSON */
     struct kv_fault fault;
 };
 
@@ -21,13 +29,51 @@ struct kv_command {
     const char *operands; /* for the help page: "KEY [VALUE]" */
     const char *summary;  /* one line */
     const char *description;
-    uint32_t options;               /* KV_OPT_BIT; the common ones are taken anyway */
-    int least, most;                /* operands; most -1: any number */
+    uint64_t options;     /* KV_OPT_BIT; the common ones are taken anyway */
+    unsigned outputs;     /* KV_OUTPUT_BIT beside text and json */
+    bool keyless;         /* does not need the way to the keys: access is NULL */
+    bool stop_at_operand; /* what follows the first operand is not for kv */
+    int least, most;      /* operands; most -1: any number */
     int (*run)(struct kv_cli *cli); /* returns an enum kv_exit and leaves the fault */
 };
 
-extern const struct kv_command kv_cmd_get, kv_cmd_put, kv_cmd_append, kv_cmd_rm,
-    kv_cmd_mv, kv_cmd_ls, kv_cmd_watch, kv_cmd_status;
+extern const struct kv_command kv_cmd_get, kv_cmd_put, kv_cmd_append, kv_cmd_incr,
+    kv_cmd_getall, kv_cmd_rm, kv_cmd_mv, kv_cmd_ls, kv_cmd_watch, kv_cmd_status;
+
+/* -- commands.c: the table -- */
+
+/* All commands, in the order of the help page; ends with NULL. */
+extern const struct kv_command *const kv_commands[];
+
+/* The command of that name. NULL, and a fault that tells what may be meant. */
+const struct kv_command *kv_command_find(const char *name, struct kv_fault *fault);
+
+/* -- help.c -- */
+
+/* Write the help page of kv, or of a command, or the version to stdout. 0 or
+ * KV_EXIT_LOCAL. */
+int kv_help_print(struct kv_cli *cli);
+int kv_help_print_command(struct kv_cli *cli, const struct kv_command *command);
+int kv_help_print_version(struct kv_cli *cli);
+
+/* -- run.c -- */
+
+#define KV_CLI_DEFAULT_SOCKET "/run/kvfs/kvfs.sock"
+#define KV_CLI_DEFAULT_URL "http://127.0.0.1:5000"
+
+/* Run one command line: argv[0] is "kv", options and a command follow. Returns its exit
+ * status and leaves the fault, to be printed. cli->access, when it is set, is used
+ * unless the command line names a way of its own; afterwards it is the caller's to free
+ * unless it is shared. */
+int kv_cli_run(struct kv_cli *cli, int argc, char *argv[]);
+
+/* Open cli->access, unless it is open and the command line names no other. */
+int kv_cli_need_access(struct kv_cli *cli);
+
+/* Another way to the keys, beside cli->access and to the same place, for use while that
+ * one is busy. The caller's to free. */
+int kv_cli_open(struct kv_cli *cli, struct kv_access **ret);
+void kv_access_freep(struct kv_access **access);
 
 /* -- What several commands need -- */
 
@@ -37,11 +83,19 @@ int kv_cli_check_key(struct kv_cli *cli, const char *text);
 /* The same for what may be a directory: one slash at its end is cut off, in place. */
 int kv_cli_check_path(struct kv_cli *cli, char *text);
 
-/* The value of an operand, or of stdin when text is NULL. */
+/* The same in a copy, for the text of an option; "" and "/" are the root, which is "".
+ */
+int kv_cli_check_dir(struct kv_cli *cli, const char *text, struct kv_buf *ret);
+
+/* The value of an operand: the text itself, or "@FILE", "@-" for stdin and "@@..." for
+ * a text that begins with one @; stdin when text is NULL. */
 int kv_cli_source(struct kv_cli *cli, const char *text, struct kv_source *ret);
 
 /* Write a key for people: control characters as \n, \t, \xNN. */
 void kv_cli_print_key(FILE *file, const char *key);
+
+/* Write bytes on one line, with the same escapes, and NUL too. */
+void kv_cli_print_bytes(FILE *file, const char *data, size_t len);
 
 /* Write out what is buffered for stdout. 0 or KV_EXIT_LOCAL. */
 int kv_cli_flush(struct kv_cli *cli);

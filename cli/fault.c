@@ -16,6 +16,7 @@ int kv_fault_set(struct kv_fault *fault, enum kv_exit exit, const char *key,
                  const char *format, ...)
 {
     fault->exit = exit;
+    fault->conflict = false;
     kv_buf_reset(&fault->message);
     kv_buf_reset(&fault->hint);
     if (key)

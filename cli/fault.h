@@ -7,9 +7,11 @@
 
 #include "base/buf.h"
 
+#include <stdbool.h>
+
 enum kv_exit {
     KV_EXIT_OK = 0,
-    KV_EXIT_NOT_FOUND = 1, /* no such key or directory */
+    KV_EXIT_NOT_FOUND = 1, /* no such key or directory; or a condition does not hold */
     KV_EXIT_USAGE = 2,     /* wrong options, or a key that cannot be one */
     KV_EXIT_AWAY = 3,      /* nobody serves there, or it went away */
     KV_EXIT_REFUSED = 4,   /* the store said no; nothing was changed */
@@ -18,6 +20,7 @@ enum kv_exit {
 
 struct kv_fault {
     enum kv_exit exit;
+    bool conflict; /* a condition of a write does not hold */
     struct kv_buf message;
     struct kv_buf hint;
 };

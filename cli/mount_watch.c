@@ -567,11 +567,8 @@ int kv_mountio_watch(struct kv_access *access, const struct kv_watcher *watcher,
         .fault = fault,
         .fd = -1,
     };
-    if (watcher->resume) {
-        kv_fault_set(fault, KV_EXIT_USAGE, NULL, "--since cannot be had on a mount");
-        kv_fault_hint(fault, "use --url or --socket");
-        return KV_EXIT_USAGE;
-    }
+    if (watcher->resume)
+        return kv_mountio_refuse("--since", fault);
     w.fd = inotify_init1(IN_CLOEXEC);
     if (w.fd < 0)
         return kv_fault_set(fault, KV_EXIT_LOCAL, NULL, "inotify: %s", strerror(errno));

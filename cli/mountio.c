@@ -56,6 +56,13 @@ int kv_mountio_fault(struct kv_mountio *mount, int error, const char *key,
     return kv_fault_set(fault, KV_EXIT_REFUSED, about, "%s", strerror(error));
 }
 
+int kv_mountio_refuse(const char *what, struct kv_fault *fault)
+{
+    kv_fault_set(fault, KV_EXIT_USAGE, NULL, "%s cannot be had on a mount", what);
+    kv_fault_hint(fault, "use --url or --socket");
+    return KV_EXIT_USAGE;
+}
+
 /* -- The directory -- */
 
 int kv_mountio_root(struct kv_mountio *mount)
@@ -269,12 +276,8 @@ static int mount_put(struct kv_access *access, const char *key,
                      const struct kv_put_options *options, struct kv_written *ret,
                      struct kv_fault *fault)
 {
-    if (options->ttl_ms || options->create || options->check_revision) {
-        kv_fault_set(fault, KV_EXIT_USAGE, NULL,
-                     "--ttl, --create and --if-revision cannot be had on a mount");
-        kv_fault_hint(fault, "use --url or --socket");
-        return KV_EXIT_USAGE;
-    }
+    if (options->ttl_ms || options->if_absent || options->check_revision)
+        return kv_mountio_refuse("--ttl, --if-absent and --if-revision", fault);
     return write_key(kv_mountio_of(access), key, O_TRUNC, source, ret, fault);
 }
 
@@ -283,6 +286,15 @@ static int mount_append(struct kv_access *access, const char *key,
                         struct kv_fault *fault)
 {
     return write_key(kv_mountio_of(access), key, O_APPEND, source, ret, fault);
+}
+
+/* Reading a file, adding and writing it would lose what others add meanwhile. */
+static int mount_incr(struct kv_access *access, const char *key, int64_t by,
+                      struct kv_buf *ret_value, struct kv_written *ret,
+                      struct kv_fault *fault)
+{
+    (void)access, (void)key, (void)by, (void)ret_value, (void)ret;
+    return kv_mountio_refuse("incr", fault);
 }
 
 /* Remove a directory and everything below it. 0 or a negative errno. */
@@ -398,6 +410,7 @@ static const struct kv_access_ops mount_ops = {
     .get = mount_get,
     .put = mount_put,
     .append = mount_append,
+    .incr = mount_incr,
     .remove = mount_remove,
     .rename = mount_rename,
     .list = kv_mountio_list,

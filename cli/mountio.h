@@ -31,6 +31,9 @@ void kv_mountio_let_go(struct kv_mountio *mount);
 int kv_mountio_fault(struct kv_mountio *mount, int error, const char *key,
                      struct kv_fault *fault);
 
+/* What plain file calls cannot do: KV_EXIT_USAGE, and where it can be had. */
+int kv_mountio_refuse(const char *what, struct kv_fault *fault);
+
 /* What stat and the attributes say of a key. 0 or a negative errno. */
 int kv_mountio_describe(struct kv_mountio *mount, const char *key,
                         struct kv_entry *ret);

@@ -27,13 +27,18 @@ enum kv_option {
     KV_OPT_SINCE,
     KV_OPT_VALUES,
     KV_OPT_TTL,
-    KV_OPT_CREATE,
+    KV_OPT_IF_ABSENT,
     KV_OPT_IF_REVISION,
+    KV_OPT_RAW,
+    KV_OPT_TREE,
+    KV_OPT_BY,
     KV_OPTIONS,
 };
 
-#define KV_OPT_BIT(option) (UINT32_C(1) << (option))
+#define KV_OPT_BIT(option) (UINT64_C(1) << (option))
 #define KV_OPT_COMMON (KV_OPT_BIT(KV_OPT_VERSION + 1) - 1)
+
+_Static_assert(KV_OPTIONS <= 64, "a set of options is 64 bits");
 
 struct kv_args {
     const char *values[KV_OPTIONS]; /* NULL: not given; a flag: "" */
@@ -45,7 +50,7 @@ struct kv_args {
  * allowed is a set of KV_OPT_BIT. With stop_at_operand the first operand ends it,
  * otherwise operands may stand anywhere and "--" ends the options. who names the
  * command in messages. 0 or KV_EXIT_USAGE. Uses getopt's global state. */
-int kv_options_parse(struct kv_args *args, int argc, char *argv[], uint32_t allowed,
+int kv_options_parse(struct kv_args *args, int argc, char *argv[], uint64_t allowed,
                      bool stop_at_operand, const char *who, struct kv_fault *fault);
 
 static inline bool kv_option_given(const struct kv_args *args, enum kv_option option)
@@ -54,6 +59,6 @@ static inline bool kv_option_given(const struct kv_args *args, enum kv_option op
 }
 
 /* The entries of a help page for these options. */
-void kv_options_help(struct kv_buf *out, uint32_t options);
+void kv_options_help(struct kv_buf *out, uint64_t options);
 
 #endif

@@ -151,12 +151,12 @@ done
 
 # -- Conditions, which only HTTP has ---------------------------------------------------
 
-ok 'put --create makes a new key' "$kv" --url "$url" put --create c 1
-status_is 'put --create refuses an old one: 4' 4 "$kv" --url "$url" put --create c 2
+ok 'put --if-absent makes a new key' "$kv" --url "$url" put --if-absent c 1
+status_is 'put --if-absent refuses an old one: 1' 1 "$kv" --url "$url" put --if-absent c 2
 like '... and says what it found' "$said" 'hint: it exists already'
 revision=$("$kv" --url "$url" get -o json c | jq .mod_revision)
 ok 'put --if-revision with the right one' "$kv" --url "$url" put --if-revision "$revision" c 3
-status_is '... and with an old one: 4' 4 "$kv" --url "$url" put --if-revision "$revision" c 4
+status_is '... and with an old one: 1' 1 "$kv" --url "$url" put --if-revision "$revision" c 4
 is '... which changes nothing' "$(get c)" 3
 ok 'put --ttl' "$kv" --url "$url" put --ttl 100ms t 1
 gone()
@@ -165,8 +165,8 @@ gone()
     [ $? = 1 ]
 }
 ok '... ends the key' wait_for gone
-status_is 'put --create on a mount is refused before anything happens: 2' 2 \
-    "$kv" --mount "$mnt" put --create c2 1
+status_is 'put --if-absent on a mount is refused before anything happens: 2' 2 \
+    "$kv" --mount "$mnt" put --if-absent c2 1
 status_is '... and makes no key' 1 "$kv" --mount "$mnt" get c2
 
 # -- Where to connect ------------------------------------------------------------------
@@ -192,9 +192,15 @@ other=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' "$work/www.log")
 status_is 'somebody else at an address: 3' 3 "$kv" --url "127.0.0.1:$other" get c
 like '... and that it is not kvfsd' "$said" 'not kvfsd'
 
+# The names of all commands, as the help page lists them.
+commands()
+{
+    "$kv" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]\+\).*/\1/p' | grep -vx help
+}
+
 # -- Help and usage --------------------------------------------------------------------
 
-for command in '' get put append rm mv ls watch status; do
+for command in '' $(commands); do
     # shellcheck disable=SC2086 # nothing or one word
     help=$("$kv" $command --help)
     is "kv $command --help: exit status 0" $? 0
@@ -219,9 +225,13 @@ status_is 'a misspelt option: 2' 2 "$kv" ls --lnog
 like '... and what was meant' "$said" "did you mean '--long'"
 status_is 'an option of another command: 2' 2 "$kv" get --ttl 5s c
 status_is 'too few operands: 2' 2 "$kv" put
-status_is 'too many operands: 2' 2 "$kv" get a b
-is '... and how it is used' "$said" "kv: 'kv get' takes fewer operands
-kv: hint: kv get [OPTION]... KEY"
+status_is 'too many operands: 2' 2 "$kv" mv a b c
+is '... and how it is used' "$said" "kv: 'kv mv' takes fewer operands
+kv: hint: kv mv [OPTION]... FROM TO"
+status_is 'a format that is none: 2' 2 "$kv" get -oxml a
+like '... and which there are' "$said" "must be text, json, table or value, not 'xml'"
+status_is 'a format that the command has not: 2' 2 "$kv" put -otable a b
+like '... is told' "$said" "'kv put' has no --output=table"
 status_is 'operands where there are none: 2' 2 "$kv" status all
 is '... and how it is used' "$said" "kv: 'kv status' takes fewer operands
 kv: hint: kv status [OPTION]..."
