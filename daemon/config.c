@@ -76,6 +76,13 @@ static const struct kv_setting rows[] = {
      "hold at most N bytes of HTTP request bodies in memory, and as much of answers "
      "that "
      "clients are slow to take; as a rule four of the largest values, at least 256M"},
+    {"background", 0, KV_SETTING_FLAG, FIELD(background), NULL, 0, 0,
+     "return when it serves, and go on in the background"},
+    {"until-unmounted", 0, KV_SETTING_FLAG, FIELD(until_unmounted), NULL, 0, 0,
+     "stop when the last mount is gone, whatever else is served"},
+    {"log", 0, KV_SETTING_TEXT, FIELD(log), "FILE", 0, 0,
+     "append the log to FILE, or give it to the system's if that is \"syslog\"; as a "
+     "rule stderr, and syslog with --background"},
     {"verbose", 'v', KV_SETTING_FLAG, FIELD(verbose), NULL, 0, 0, "log more"},
     {"version", 0, KV_SETTING_ONCE, FIELD(version), NULL, 0, 0,
      "print the version and exit"},
@@ -331,6 +338,7 @@ void kv_config_done(struct kv_config *config)
     free(config->data);
     free(config->socket);
     free(config->file);
+    free(config->log);
     kv_config_list_done(&config->mounts);
     kv_config_list_done(&config->listen);
     kv_config_list_done(&config->allowed_hosts);

@@ -1,7 +1,11 @@
 /* kvfsd: put the store, the mount and the HTTP server together, wait, and take them
  * apart in the opposite order, so that each is stopped while what it stands on still
  * runs. */
+#include "background.h"
 #include "config.h"
+#include "contact.h"
+#include "mountcmd.h"
+#include "mountqueue.h"
 #include "mounts.h"
 #include "quit.h"
 #include "supervisor.h"
@@ -25,6 +29,7 @@ struct daemon {
     char *source; /* of the mounts: the data directory, absolute */
     struct kv_store *store;
     struct kv_mounts *mounts;
+    struct kv_mountqueue asked; /* over HTTP */
     struct kv_httpd *httpd;
 };
 
@@ -75,7 +80,7 @@ static int start_mounts(struct daemon *daemon)
         .allow_other = config->allow_other,
         .version = KV_VERSION,
         .config_text = (const char *const *)daemon->config_text,
-        .ended = kv_quit_unmounted,
+        .ended = kv_quit_wake,
         .ended_ctx = &daemon->quit,
     });
     if (!daemon->mounts) {
@@ -89,6 +94,21 @@ static int start_mounts(struct daemon *daemon)
     if (err)
         kv_error("%.*s", (int)error.len, error.data);
     return err;
+}
+
+static void add_metrics(void *ctx, struct kv_buf *out)
+{
+    kv_mounts_metrics(((struct daemon *)ctx)->mounts, out);
+}
+
+static void add_status(void *ctx, struct kv_buf *out)
+{
+    kv_mounts_status(((struct daemon *)ctx)->mounts, out);
+}
+
+static void ask(void *ctx, struct kv_mounting *mounting)
+{
+    kv_mountqueue_put(&((struct daemon *)ctx)->asked, mounting);
 }
 
 static int start_httpd(struct daemon *daemon)
@@ -108,11 +128,32 @@ static int start_httpd(struct daemon *daemon)
         .max_watches = (unsigned)config->max_watches,
         .max_memory_bytes = config->max_http_memory,
         .version = KV_VERSION,
-        .more_metrics = kv_mounts_metrics,
-        .more_status = kv_mounts_status,
-        .more_ctx = daemon->mounts,
+        .more_metrics = add_metrics,
+        .more_status = add_status,
+        .mount = ask,
+        .more_ctx = daemon,
     };
     return kv_httpd_start(daemon->store, &httpd, &daemon->httpd); /* logs the reason */
+}
+
+/* With a socket the data directory leads to it, so that a mount(8) finds the way. */
+static int publish_contact(struct daemon *daemon)
+{
+    const struct kv_config *config = &daemon->config;
+    int err = config->socket ? kv_contact_publish(config->data, config->socket) : 0;
+    if (err)
+        kv_error("cannot make 'kvfs.sock' in '%s': %s", config->data, kv_strerror(err));
+    return err;
+}
+
+static int clear_contact(struct daemon *daemon)
+{
+    const char *data = daemon->config.data;
+    int err = kv_contact_clear(data);
+    if (err)
+        kv_error("cannot remove 'kvfs.sock' in '%s': %s", data,
+                 err == -EEXIST ? "it is not a socket" : kv_strerror(err));
+    return err;
 }
 
 static void tell_supervisor(const char *state)
@@ -145,15 +186,50 @@ static int start(struct daemon *daemon)
     }
     int err = start_store(daemon);
     if (!err)
+        err = clear_contact(daemon);
+    if (!err)
         err = start_mounts(daemon);
     if (!err)
         err = start_httpd(daemon);
     if (!err)
-        announce(daemon);
+        err = publish_contact(daemon);
+    if (err)
+        return err;
+    announce(daemon);
+    err = kv_background_ready();
+    if (err)
+        kv_error("cannot go into the background: %s", kv_strerror(err));
+    else
+        kv_log_settled();
     return err;
 }
 
 /* -- Until the end -- */
+
+static void do_asked(struct daemon *daemon)
+{
+    struct kv_mounting *asked;
+    while ((asked = kv_mountqueue_take(&daemon->asked))) {
+        asked->error = asked->remove ? kv_mounts_remove(daemon->mounts, asked->dir,
+                                                        asked->lazy, &asked->reason)
+                                     : kv_mounts_add_at(daemon->mounts, asked->dir,
+                                                        asked->options, &asked->reason);
+        asked->done(asked);
+    }
+}
+
+/* Mounts came or went. False: nothing is left to serve. */
+static bool look_after_mounts(struct daemon *daemon)
+{
+    size_t before = kv_mounts_count(daemon->mounts);
+    kv_mounts_reap(daemon->mounts);
+    do_asked(daemon);
+    if (before == 0 || kv_mounts_count(daemon->mounts) > 0)
+        return true;
+    bool go_on = daemon->httpd && !daemon->config.until_unmounted;
+    kv_notice("no mount is left: %s", go_on ? "serving HTTP only" : "stopping");
+    return go_on;
+}
 
 static int serve(struct daemon *daemon)
 {
@@ -169,35 +245,47 @@ static int serve(struct daemon *daemon)
             kv_info("stopping on SIG%s", sigabbrev_np(signal_number));
             return 0;
         }
-        kv_mounts_reap(daemon->mounts);
-        if (kv_mounts_count(daemon->mounts) > 0)
-            continue;
-        kv_notice("no mount is left: %s",
-                  daemon->httpd ? "serving HTTP only" : "stopping");
-        if (!daemon->httpd)
+        if (!look_after_mounts(daemon))
             return 0;
     }
 }
 
 static void stop(struct daemon *daemon)
 {
+    kv_mountqueue_close(&daemon->asked);
     kv_httpd_stop(daemon->httpd);
     kv_mounts_stop(daemon->mounts);
+    if (daemon->store)
+        kv_contact_withdraw(daemon->config.data);
     kv_store_close(daemon->store);
     kv_config_text_free(daemon->config_text);
     free(daemon->source);
 }
 
+static int divert_log(const struct kv_config *config)
+{
+    if (!config->log && !config->background)
+        return 0;
+    const char *file =
+        config->log && strcmp(config->log, "syslog") != 0 ? config->log : NULL;
+    int err = kv_log_divert(file);
+    if (err)
+        kv_error("cannot write the log to '%s': %s", file, kv_strerror(err));
+    return err;
+}
+
 static int run(struct daemon *daemon)
 {
-    umask(
-        077); /* the keys' own modes say who may read; the files behind them, nobody */
     raise_file_limit();
-    int err = kv_quit_init(&daemon->quit);
-    if (err) {
-        kv_error("cannot set up signals: %s", kv_strerror(err));
-        return EXIT_FAILED;
+    int err = divert_log(&daemon->config);
+    if (!err) {
+        err = kv_quit_init(&daemon->quit);
+        if (err)
+            kv_error("cannot set up signals: %s", kv_strerror(err));
     }
+    if (err)
+        return EXIT_FAILED;
+    kv_mountqueue_init(&daemon->asked, kv_quit_wake, &daemon->quit);
     err = start(daemon);
     if (!err) {
         err = serve(daemon);
@@ -207,6 +295,28 @@ static int run(struct daemon *daemon)
     stop(daemon);
     kv_quit_done(&daemon->quit);
     return err ? EXIT_FAILED : EXIT_STARTED;
+}
+
+static int run_somewhere(struct daemon *daemon)
+{
+    bool parent = false;
+    int status = EXIT_STARTED;
+    umask(
+        077); /* the keys' own modes say who may read; the files behind them, nobody */
+    int err = daemon->config.background ? kv_background_fork(&parent, &status) : 0;
+    if (err)
+        kv_error("cannot go into the background: %s", kv_strerror(err));
+    return err ? EXIT_FAILED : parent ? status : run(daemon);
+}
+
+/* One that lives for its mounts is found by its data directory, so that others can join
+ * them. */
+static int choose_socket(struct kv_config *config)
+{
+    if (!config->until_unmounted || config->socket)
+        return 0;
+    config->socket = kv_contact_path(config->data);
+    return config->socket ? 0 : -ENOMEM;
 }
 
 /* -- The command line -- */
@@ -238,7 +348,9 @@ static bool serves_nothing(const struct kv_config *config)
 
 static int parsed(struct daemon *daemon, int err, const struct kv_buf *error)
 {
-    const struct kv_config *config = &daemon->config;
+    struct kv_config *config = &daemon->config;
+    if (!err)
+        err = choose_socket(config);
     if (err == -ENOMEM) {
         kv_error("out of memory");
         return EXIT_FAILED;
@@ -256,12 +368,11 @@ static int parsed(struct daemon *daemon, int err, const struct kv_buf *error)
         return EXIT_USAGE;
     }
     kv_log_init("kvfsd", config->verbose ? KV_LOG_DEBUG : KV_LOG_INFO);
-    return run(daemon);
+    return run_somewhere(daemon);
 }
 
-int main(int argc, char *argv[])
+static int kvfsd(int argc, char *argv[])
 {
-    kv_log_init("kvfsd", KV_LOG_INFO);
     if (!mallopt(M_MMAP_THRESHOLD, GIVEN_BACK_BYTES))
         kv_warning("large values that are freed stay in the daemon's memory");
     struct daemon daemon = {0};
@@ -270,4 +381,35 @@ int main(int argc, char *argv[])
     int status = parsed(&daemon, err, &error);
     kv_config_done(&daemon.config);
     return status;
+}
+
+/* As mount(8) calls it. */
+static int mount_command(int argc, char *argv[])
+{
+    KV_CLEANUP(kv_mountcmd_done) struct kv_mountcmd cmd;
+    KV_CLEANUP(kv_buf_done) struct kv_buf error = {0};
+    char **args = NULL;
+    int err = kv_mountcmd_parse(&cmd, argc, argv, &error);
+    if (err) {
+        kv_error("%.*s", error.len ? (int)error.len : 13,
+                 error.len ? error.data : "out of memory");
+        return KV_MOUNT_USAGE;
+    }
+    int status = kv_mountcmd_run(&cmd, &args);
+    if (status >= 0)
+        return status;
+    int count = 0;
+    while (args[count])
+        count++;
+    (void)pthread_setname_np(pthread_self(), "kvfsd");
+    status = kvfsd(count, args);
+    kv_mountcmd_free_args(args);
+    return status == EXIT_STARTED ? KV_MOUNT_DONE : KV_MOUNT_FAILED;
+}
+
+int main(int argc, char *argv[])
+{
+    bool helper = argc > 0 && kv_mountcmd_is_name(argv[0]);
+    kv_log_init(helper ? "mount.fuse.kvfs" : "kvfsd", KV_LOG_INFO);
+    return helper ? mount_command(argc, argv) : kvfsd(argc, argv);
 }

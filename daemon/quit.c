@@ -67,13 +67,13 @@ int kv_quit_wait(struct kv_quit *quit, enum kv_quit_reason *ret_reason, int *ret
         }
         uint64_t count;
         if (read(quit->wake_fd, &count, sizeof(count)) == (ssize_t)sizeof(count)) {
-            *ret_reason = KV_QUIT_UNMOUNTED;
+            *ret_reason = KV_QUIT_WOKEN;
             return 0;
         }
     }
 }
 
-void kv_quit_unmounted(void *quit)
+void kv_quit_wake(void *quit)
 {
     uint64_t one = 1;
     ssize_t n = write(((struct kv_quit *)quit)->wake_fd, &one, sizeof(one));

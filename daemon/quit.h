@@ -6,12 +6,12 @@
 
 enum kv_quit_reason {
     KV_QUIT_SIGNAL,
-    KV_QUIT_UNMOUNTED,
+    KV_QUIT_WOKEN,
 };
 
 struct kv_quit {
     int signal_fd; /* the three signals, which every thread blocks */
-    int wake_fd;   /* eventfd, written by kv_quit_unmounted */
+    int wake_fd;   /* eventfd, written by kv_quit_wake */
 };
 
 /* Block the signals in this thread, and so in those it starts later, and ignore
@@ -23,9 +23,9 @@ int kv_quit_init(struct kv_quit *quit);
 int kv_quit_wait(struct kv_quit *quit, enum kv_quit_reason *ret_reason,
                  int *ret_signal);
 
-/* Make kv_quit_wait report KV_QUIT_UNMOUNTED. quit is a struct kv_quit *. Any thread.
+/* Make kv_quit_wait report KV_QUIT_WOKEN. quit is a struct kv_quit *. Any thread.
  */
-void kv_quit_unmounted(void *quit);
+void kv_quit_wake(void *quit);
 
 /* From now on a further signal ends the process at once (default action). Those that
  * come within half a second are taken for the same request: timeout(1) and terminals

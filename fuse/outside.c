@@ -2,6 +2,8 @@
  * descriptors by number and takes them for one table in all threads. */
 #include "fuse/outside.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -58,6 +60,19 @@ static int close_others(int dir)
     return got < 0 ? -errno : 0;
 }
 
+/* Whoever started a daemon that logs elsewhere may wait for the end of what it has for
+ * stdout and stderr. */
+static void release_standard(void)
+{
+    if (kv_log_descriptor() == STDERR_FILENO)
+        return;
+    int nothing = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = STDIN_FILENO; nothing > STDERR_FILENO && fd <= STDERR_FILENO; fd++)
+        (void)syscall(SYS_dup3, nothing, fd, 0);
+    if (nothing > STDERR_FILENO)
+        kv_outside_close(&nothing);
+}
+
 int kv_outside_enter(void)
 {
     if (unshare(CLONE_FILES) < 0)
@@ -68,5 +83,6 @@ int kv_outside_enter(void)
         return -errno;
     int err = close_others(dir);
     kv_outside_close(&dir);
+    release_standard();
     return err;
 }

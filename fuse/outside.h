@@ -10,7 +10,8 @@
  * gets a table of descriptors of its own, without those. */
 
 /* For the calling thread: a copy of the process's descriptors with nothing in it but
- * the standard ones and regular files (LMDB's). Descriptors it opens later are its own.
+ * the standard ones, which are /dev/null unless the log goes there, and regular files
+ * (LMDB's, the log). Descriptors it opens later are its own.
  * Returns 0 or a negative errno; -EPERM where a sandbox forbids it. */
 int kv_outside_enter(void);
 

@@ -3,6 +3,7 @@
 #include "httpd/request.h"
 
 #include "base/clock.h"
+#include "httpd/mounts.h"
 #include "httpd/reply.h"
 #include "httpd/watch.h"
 
@@ -152,6 +153,7 @@ void kv_request_reset(struct kv_request *request)
     kv_record_unref(request->record);
     kv_watcher_free(request->watcher);
     kv_txn_free(request->txn);
+    kv_mounts_job_free(request->mounting);
     if (request->answer_taken)
         kv_budget_give(&request->http->answers, request->answer_taken);
     if (request->charged)

@@ -25,6 +25,7 @@
 
 struct kv_conns;
 struct kv_loans;
+struct kv_mounts_job;
 struct kv_hub;
 struct kv_route;
 struct kv_watcher;
@@ -54,6 +55,7 @@ struct kv_http {
     int64_t header_timeout_ns, transfer_timeout_ns, idle_timeout_ns;
     void (*more_metrics)(void *ctx, struct kv_buf *out);
     void (*more_status)(void *ctx, struct kv_buf *out);
+    void (*mount)(void *ctx, struct kv_mounting *mounting);
     void *more_ctx;
     int64_t start_ns; /* monotonic */
 
@@ -124,6 +126,7 @@ struct kv_request {
     bool several_tags;  /* If-Match with a list: a failed compare is tried again */
 
     struct kv_watcher *watcher;
+    struct kv_mounts_job *mounting;
 };
 
 struct kv_conn {

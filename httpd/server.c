@@ -148,6 +148,7 @@ static int set_up(struct kv_httpd *httpd, const struct kv_httpd_config *config)
     http->idle_timeout_ns = httpd->idle_timeout_s * KV_NS_PER_S;
     http->more_metrics = config->more_metrics;
     http->more_status = config->more_status;
+    http->mount = config->mount;
     http->more_ctx = config->more_ctx;
     http->start_ns = kv_clock_monotonic_ns();
     httpd->threads = (unsigned)or_default(config->threads, good_thread_count());

@@ -4,9 +4,24 @@
 /* The HTTP front-end. This header is all that the rest of the daemon sees of it. */
 
 #include "base/buf.h"
+#include "base/list.h"
 #include "store/store.h"
 
 struct kv_httpd;
+
+/* What /v1/mounts asks for: to mount on a directory, or to unmount it. */
+struct kv_mounting {
+    bool remove;
+    bool lazy;           /* to be removed even when it is in use */
+    const char *dir;     /* absolute */
+    const char *options; /* of mount(8): "ro,subdir=app"; may be empty */
+    /* The answer: 0 or a negative errno, and why. Then done, from any thread, which
+     * ends the use of all this. */
+    int error;
+    struct kv_buf reason;
+    void (*done)(struct kv_mounting *mounting);
+    struct kv_list_node node; /* for the use of whoever works on it */
+};
 
 struct kv_httpd_config {
     const char *const
@@ -31,6 +46,9 @@ struct kv_httpd_config {
      * comma before. */
     void (*more_metrics)(void *ctx, struct kv_buf *out);
     void (*more_status)(void *ctx, struct kv_buf *out);
+    /* Mount or unmount, in a while and by another thread; NULL: there is no /v1/mounts.
+     */
+    void (*mount)(void *ctx, struct kv_mounting *mounting);
     void *more_ctx;
 };
 

@@ -12,7 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -51,7 +54,6 @@ int kv_log_divert(const char *path)
         }
     } else {
         log_fd = -1;
-        openlog(log_name, LOG_PID, LOG_DAEMON);
     }
     log_levels = false;
     atomic_store(&log_twice, true);
@@ -92,19 +94,43 @@ static void tame(char *text, size_t len)
             text[i] = '?';
 }
 
-/* Nothing sensible is left to do when the log itself fails. */
-static void write_line(int fd, enum kv_log_level level, const struct kv_buf *message)
+/* By hand, and a socket for each line: the one that syslog(3) keeps would be another
+ * descriptor, or none, in a thread with a table of its own (fuse/outside.h), and where
+ * it finds one that is no socket it closes it. Raw, as there. */
+static int send_line(enum kv_log_level level, const struct kv_buf *message)
+{
+    static const struct sockaddr_un address = {.sun_family = AF_UNIX,
+                                               .sun_path = "/dev/log"};
+    KV_CLEANUP(kv_buf_done) struct kv_buf line = {0};
+    char time_text[32] = "";
+    time_t now = time(NULL);
+    struct tm tm;
+    if (localtime_r(&now, &tm))
+        (void)strftime(time_text, sizeof(time_text), "%h %e %T", &tm);
+    kv_buf_addf(&line, "<%d>%s %s[%ld]: %.*s", LOG_DAEMON | (int)level, time_text,
+                log_name, (long)getpid(), (int)message->len, message->data);
+    int fd = (int)syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    int err = kv_buf_error(&line);
+    if (!err && sendto(fd, line.data, line.len, MSG_NOSIGNAL,
+                       (const struct sockaddr *)&address, sizeof(address)) < 0)
+        err = -errno;
+    (void)syscall(SYS_close, fd);
+    return err;
+}
+
+static int write_line(int fd, enum kv_log_level level, const struct kv_buf *message)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf line = {0};
-    if (fd < 0) {
-        syslog((int)level, "%.*s", (int)message->len, message->data);
-        return;
-    }
+    if (fd < 0)
+        return send_line(level, message);
     add_head(&line, fd, level);
     kv_buf_add(&line, message->data, message->len);
     kv_buf_addc(&line, '\n');
-    if (!kv_buf_error(&line) && write(fd, line.data, line.len) < 0)
-        return;
+    if (kv_buf_error(&line))
+        return -ENOMEM;
+    return write(fd, line.data, line.len) < 0 ? -errno : 0;
 }
 
 void kv_log(enum kv_log_level level, const char *format, ...)
@@ -119,9 +145,10 @@ void kv_log(enum kv_log_level level, const char *format, ...)
     if (kv_buf_error(&message))
         return;
     tame(message.data, message.len);
-    write_line(log_fd, level, &message);
+    /* Nothing sensible is left to do when the log itself fails. */
+    (void)write_line(log_fd, level, &message);
     if (level <= KV_LOG_WARNING && atomic_load(&log_twice))
-        write_line(STDERR_FILENO, level, &message);
+        (void)write_line(STDERR_FILENO, level, &message);
 }
 
 const char *kv_strerror(int negative_errno)
