@@ -10,10 +10,16 @@
 
 #include <errno.h>
 
-/* A handle through which the thread may ask about an inode without a key: the last that
- * its process has opened, or another one, of which it can have inherited the
- * descriptor. As long as the kernel has a name for the inode, it may be that which the
- * thread asks about, and has to look up again. */
+/* One of two handles of an inode, the later one second: what was written counts. */
+static struct kv_handle *better(struct kv_handle *one, struct kv_handle *later)
+{
+    return one && one->unpublished && !later->unpublished ? one : later;
+}
+
+/* A handle through which the thread may ask about an inode without a key: one that its
+ * process has opened, or another one, of which it can have inherited the descriptor. As
+ * long as the kernel has a name for the inode, it may be that which the thread asks
+ * about, and has to look up again. */
 static struct kv_handle *handle_of(struct kv_mount *mount, pid_t tid, fuse_ino_t ino)
 {
     struct kv_handle *own = NULL, *other = NULL;
@@ -26,9 +32,9 @@ static struct kv_handle *handle_of(struct kv_mount *mount, pid_t tid, fuse_ino_t
     {
         struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
         if (kv_process_has(handle->process, tid))
-            own = handle;
+            own = better(own, handle);
         else
-            other = handle;
+            other = better(other, handle);
     }
     if (!own && kv_inode_nameless_locked(inode, announced))
         own = other;

@@ -52,6 +52,22 @@ static void opened_again(const char *at, int fd, const char *expected)
         must(close(again));
 }
 
+static void writes_without_a_name_show_through_every_descriptor(void)
+{
+    int fd = fresh("a", "");
+    int other = opened("a", O_RDONLY);
+    must(unlink("a"));
+    put_at(fd, 0, "written");
+    struct stat st;
+    must(fstat(fd, &st));
+    is("the size", st.st_size, 7);
+    must(fstat(other, &st));
+    is("the size by the other", st.st_size, 7);
+    same("the bytes by the other", value_fd(other), "written");
+    must(close(other));
+    must(close(fd));
+}
+
 static void is_opened_again_without_a_name(void)
 {
     put("a", "removed");
@@ -222,6 +238,7 @@ static void many_at_once(void)
 }
 
 FAMILY(handle, CASE(goes_on_without_a_name), CASE(is_opened_again_without_a_name),
+       CASE(writes_without_a_name_show_through_every_descriptor),
        CASE(a_reader_goes_on), CASE(a_new_file_of_that_name_is_another),
        CASE(follows_a_rename), CASE(unlinked_by_descriptor_of_its_directory),
        CASE(is_inherited), CASE(closes_are_counted),
