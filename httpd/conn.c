@@ -128,6 +128,12 @@ void kv_conn_deadline(struct kv_conn *conn, int64_t ns)
                           memory_order_relaxed);
 }
 
+void kv_conn_deadline_since(struct kv_conn *conn, int64_t start_ns, int64_t ns)
+{
+    int64_t left = start_ns + ns - kv_clock_monotonic_ns();
+    kv_conn_deadline(conn, left > 0 ? left : 1); /* 0 would be none */
+}
+
 unsigned kv_conns_tick(struct kv_conns *conns)
 {
     int64_t now = coarse_now_ns();

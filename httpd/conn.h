@@ -37,6 +37,9 @@ void kv_conn_closed(struct kv_conn *conn);
 /* It must be done within ns from now; 0: no deadline. */
 void kv_conn_deadline(struct kv_conn *conn, int64_t ns);
 
+/* The same, ns from a moment that may be long ago. */
+void kv_conn_deadline_since(struct kv_conn *conn, int64_t start_ns, int64_t ns);
+
 /* Cut connections that are late; how many. Any thread. */
 unsigned kv_conns_tick(struct kv_conns *conns);
 

@@ -348,3 +348,51 @@ void kv_json_time(struct kv_buf *out, int64_t realtime_ns)
     kv_time_text(text, realtime_ns);
     kv_buf_addf(out, "\"%s\"", text);
 }
+
+/* So many digits at *p, which moves behind them; -1: there are others. */
+static int take_digits(const char **p, const char *end, int count)
+{
+    int number = 0;
+    for (; count > 0; count--, (*p)++) {
+        if (*p == end || **p < '0' || **p > '9')
+            return -1;
+        number = number * 10 + (**p - '0');
+    }
+    return number;
+}
+
+int kv_time_parse(const char *text, size_t len, int64_t *ret_ns)
+{
+    static const char separators[] = "--T::";
+    static const int least[] = {0, 1, 1, 0, 0, 0}, most[] = {9999, 12, 31, 23, 59, 60};
+    const char *p = text, *end = text + len;
+    int numbers[6], ns = 0;
+    for (int i = 0; i < 6; i++) {
+        numbers[i] = take_digits(&p, end, i == 0 ? 4 : 2);
+        if (numbers[i] < least[i] || numbers[i] > most[i])
+            return -EINVAL;
+        if (i < 5 && (p == end || *p++ != separators[i]))
+            return -EINVAL;
+    }
+    if (p < end && *p == '.') {
+        int digits = 0;
+        for (p++; p < end && *p >= '0' && *p <= '9' && digits < 9; p++, digits++)
+            ns = ns * 10 + (*p - '0');
+        if (digits == 0)
+            return -EINVAL;
+        for (; digits < 9; digits++)
+            ns *= 10;
+    }
+    if (end - p != 1 || *p != 'Z')
+        return -EINVAL;
+    if (numbers[0] < 1970 || numbers[0] > 2261)
+        return -ERANGE;
+    struct tm tm = {.tm_year = numbers[0] - 1900,
+                    .tm_mon = numbers[1] - 1,
+                    .tm_mday = numbers[2],
+                    .tm_hour = numbers[3],
+                    .tm_min = numbers[4],
+                    .tm_sec = numbers[5]};
+    *ret_ns = (int64_t)timegm(&tm) * KV_NS_PER_S + ns;
+    return 0;
+}

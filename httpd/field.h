@@ -90,6 +90,10 @@ void kv_http_date(char out[KV_HTTP_DATE_SIZE], int64_t realtime_ns);
 /* "2026-11-21T09:03:14.123456789Z" (RFC 3339), NUL-terminated. */
 void kv_time_text(char out[KV_TIME_SIZE], int64_t realtime_ns);
 
+/* The time that such a text tells, with 0 to 9 digits behind the point and Z as its
+ * zone. 0, -EINVAL, -ERANGE (not within the years 1970 to 2261). */
+int kv_time_parse(const char *text, size_t len, int64_t *ret_ns);
+
 /* Append the same as a JSON string. */
 void kv_json_time(struct kv_buf *out, int64_t realtime_ns);
 

@@ -156,6 +156,20 @@ static const struct {
      "the daemon holds as many request bodies as it may; try again"},
 };
 
+bool kv_reply_explain(int error, unsigned *ret_status, const char **ret_code,
+                      const char **ret_message)
+{
+    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        if (table[i].error != error)
+            continue;
+        *ret_status = table[i].status;
+        *ret_code = table[i].code;
+        *ret_message = table[i].message;
+        return true;
+    }
+    return false;
+}
+
 void kv_reply_errno(struct kv_request *request, int error, const void *key,
                     size_t key_len)
 {

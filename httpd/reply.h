@@ -38,6 +38,11 @@ void kv_reply_errno(struct kv_request *request, int error, const void *key,
 void kv_reply_errno_at(struct kv_request *request, int error, const char *place,
                        const void *key, size_t key_len);
 
+/* The status, code and message that an error of the store is answered with; false: it
+ * is none that a client can be told. */
+bool kv_reply_explain(int error, unsigned *ret_status, const char **ret_code,
+                      const char **ret_message);
+
 /* 410 compacted, with the oldest revision whose events are still held. */
 void kv_reply_compacted(struct kv_request *request, uint64_t oldest);
 

@@ -3,6 +3,7 @@
 #include "httpd/request.h"
 
 #include "base/clock.h"
+#include "httpd/import.h"
 #include "httpd/mounts.h"
 #include "httpd/reply.h"
 #include "httpd/watch.h"
@@ -144,6 +145,12 @@ bool kv_request_charge(struct kv_request *request, uint64_t bytes)
     return atomic_fetch_add(&http->body_memory, bytes) + bytes <= http->max_body_memory;
 }
 
+void kv_request_uncharge(struct kv_request *request, uint64_t bytes)
+{
+    request->charged -= bytes;
+    atomic_fetch_sub(&request->http->body_memory, bytes);
+}
+
 void kv_request_reset(struct kv_request *request)
 {
     if (request->entered)
@@ -153,6 +160,7 @@ void kv_request_reset(struct kv_request *request)
     kv_record_unref(request->record);
     kv_watcher_free(request->watcher);
     kv_txn_free(request->txn);
+    kv_import_free(request->import);
     kv_mounts_job_free(request->mounting);
     if (request->answer_taken)
         kv_budget_give(&request->http->answers, request->answer_taken);

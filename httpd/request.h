@@ -29,6 +29,7 @@ struct kv_mounts_job;
 struct kv_hub;
 struct kv_route;
 struct kv_watcher;
+struct kv_import;
 
 /* How many requests sleep, and whether new ones may: what stopping waits for. */
 struct kv_drain {
@@ -63,6 +64,7 @@ struct kv_http {
     struct kv_hub *hub;
     struct kv_drain drain;
     struct kv_http_counters counters;
+    atomic_uint exports;       /* under way */
     atomic_ullong body_memory; /* bytes of bodies held now */
     struct kv_budget answers;  /* bytes of answers held now */
     struct kv_loans *loans;    /* the large values among them */
@@ -100,6 +102,8 @@ struct kv_request {
     uint64_t charged;      /* bytes added to http->body_memory */
     uint64_t received;     /* bytes of the body so far */
     int64_t body_start_ns; /* monotonic */
+    bool body_sleeps;      /* asleep between pieces of the body, since: */
+    int64_t sleep_start_ns;
     bool discard; /* the answer is prepared; the rest of the body does not matter */
 
     /* The answer, prepared. */
@@ -107,6 +111,7 @@ struct kv_request {
     struct MHD_Response *response;
     uint64_t answer_bytes; /* of its body; 0: none, or a stream */
     uint64_t answer_taken; /* of http->answers, until the request is reset */
+    bool streams;          /* the answer sees to its deadline itself */
     bool borrowed; /* the response belongs to record, which is held until it is sent off
                     */
     struct kv_record *record;
@@ -126,6 +131,7 @@ struct kv_request {
     bool several_tags;  /* If-Match with a list: a failed compare is tried again */
 
     struct kv_watcher *watcher;
+    struct kv_import *import;
     struct kv_mounts_job *mounting;
 };
 
@@ -183,6 +189,9 @@ void kv_request_submit_kept(struct kv_request *request, struct kv_txn *txn,
  * reset. False: now all bodies together are more than allowed. The connection's thread.
  */
 bool kv_request_charge(struct kv_request *request, uint64_t bytes);
+
+/* Count so many bytes less again. */
+void kv_request_uncharge(struct kv_request *request, uint64_t bytes);
 
 /* Back to an empty request; frees what it held. */
 void kv_request_reset(struct kv_request *request);

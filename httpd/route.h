@@ -16,12 +16,18 @@ enum kv_route_flags {
 
 typedef void kv_handler_fn(struct kv_request *request);
 
+/* Take the next bytes of the body: all of them, unless the request went to sleep, and
+ * then it is called again with the rest. Called before the handler, and not any more
+ * once there is an answer. The bytes taken; see serve.c. */
+typedef size_t kv_take_fn(struct kv_request *request, const char *data, size_t len);
+
 struct kv_route {
     const char *path;
     unsigned methods; /* enum kv_method */
     unsigned flags;
     const char *const *params; /* NULL-terminated; NULL: none */
     kv_handler_fn *handler;
+    kv_take_fn *take; /* NULL: with KV_ROUTE_BODY it comes whole */
 };
 
 /* Find the route of request->uri and method and set route and rest. When there is none,
@@ -33,6 +39,9 @@ bool kv_route_find(struct kv_request *request);
 kv_handler_fn kv_keys_get, kv_keys_put, kv_keys_post, kv_keys_delete;
 /* list.c, watch.c: */
 kv_handler_fn kv_list_get, kv_watch_get;
+/* export.c, import.c: */
+kv_handler_fn kv_export_get, kv_import_post;
+kv_take_fn kv_import_take;
 /* history.c: */
 kv_handler_fn kv_history_get;
 /* txn.c: */

@@ -36,7 +36,7 @@ static enum MHD_Result send_answer(struct kv_request *request)
     /* The library counts idle time only, so a client that takes a byte now and then
      * would keep its answer for ever. A stream looks after itself (watch.c). */
     kv_conn_deadline(kv_request_conn(request),
-                     request->watcher
+                     request->watcher || request->streams
                          ? 0
                          : kv_http_transfer_ns(request->http, request->answer_bytes));
     return result;
@@ -101,12 +101,14 @@ static enum MHD_Result begin(struct kv_request *request, const char *version,
     request->body_start_ns = kv_clock_monotonic_ns();
     kv_conn_deadline(kv_request_conn(request), request->http->transfer_timeout_ns);
     request->discard = !found || !(request->route->flags & KV_ROUTE_BODY);
-    if (!request->discard && headers->content_length > max) {
+    if (!request->discard && !request->route->take && headers->content_length > max) {
         reply_too_large(request);
         request->discard = true;
     }
-    if (!request->discard)
+    if (!request->discard && !request->route->take)
         reserve_body(request);
+    else if (!request->discard)
+        return MHD_YES;
     else if (headers->content_length > DISCARD_BYTES)
         return refuse_body(request);
     else if (request->response && headers->expect.text)
@@ -130,6 +132,31 @@ static void extend_deadline(struct kv_request *request)
     kv_conn_deadline(kv_request_conn(request),
                      kv_http_transfer_ns(request->http, request->received) -
                          elapsed_ns + KV_NS_PER_S);
+}
+
+/* Hand a piece to a route that takes the body as it comes; how much is left of it,
+ * because the request went to sleep. When it has its answer, the rest is dropped,
+ * however long: nobody can be told before the end of what he sends. */
+static size_t stream_body(struct kv_request *request, const char *data, size_t len)
+{
+    size_t taken = request->discard ? len : request->route->take(request, data, len);
+    request->received += taken;
+    request->body_sleeps = request->stage == KV_STAGE_ASLEEP;
+    request->sleep_start_ns = kv_clock_monotonic_ns();
+    if (request->body_sleeps)
+        return len - taken;
+    extend_deadline(request);
+    request->discard = request->response != NULL;
+    return 0;
+}
+
+/* What it slept is not the client's time. */
+static void wake_body(struct kv_request *request)
+{
+    request->body_sleeps = false;
+    request->body_start_ns += kv_clock_monotonic_ns() - request->sleep_start_ns;
+    extend_deadline(request);
+    request->discard = request->response != NULL;
 }
 
 static enum MHD_Result take_body(struct kv_request *request, const char *data,
@@ -162,6 +189,25 @@ static enum MHD_Result after_handler(struct kv_request *request)
     return request->stage == KV_STAGE_ASLEEP ? MHD_YES : send_answer(request);
 }
 
+/* A piece of the body, or its end. */
+static enum MHD_Result on_body(struct kv_request *request, const char *data,
+                               size_t *size)
+{
+    size_t len = *size;
+    if (len > 0 && request->route && request->route->take) {
+        *size = stream_body(request, data, len);
+        return MHD_YES;
+    }
+    if (len > 0) {
+        *size = 0;
+        return take_body(request, data, len);
+    }
+    kv_conn_deadline(kv_request_conn(request), 0);
+    if (!request->response)
+        request->route->handler(request);
+    return after_handler(request);
+}
+
 enum MHD_Result kv_serve_request(void *cls, struct MHD_Connection *connection,
                                  const char *url, const char *method,
                                  const char *version, const char *upload_data,
@@ -178,19 +224,14 @@ enum MHD_Result kv_serve_request(void *cls, struct MHD_Connection *connection,
     case KV_STAGE_LINE:
         return begin(request, version, method);
     case KV_STAGE_BODY:
-        if (*upload_size > 0) {
-            size_t len = *upload_size;
-            *upload_size = 0;
-            return take_body(request, upload_data, len);
-        }
-        kv_conn_deadline(conn, 0);
-        if (!request->response)
-            request->route->handler(request);
-        return after_handler(request);
+        return on_body(request, upload_data, upload_size);
     case KV_STAGE_ASLEEP:
         request->stage = KV_STAGE_BODY;
         request->resume(request);
-        return after_handler(request);
+        if (!request->body_sleeps || request->stage == KV_STAGE_ASLEEP)
+            return after_handler(request);
+        wake_body(request);
+        return on_body(request, upload_data, upload_size);
     case KV_STAGE_ANSWERED:
         break;
     }

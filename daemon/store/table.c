@@ -333,6 +333,12 @@ void kv_view_end(struct kv_view *view)
     pool_give(table, view);
 }
 
+void kv_view_rest(struct kv_view *view)
+{
+    kv_resident_touch(&view->table->resident, view->looks);
+    view->looks = 0;
+}
+
 /* How large the file can become on its disk as it is now, less the reserve. */
 static int disk_limit(MDB_env *env, uint64_t *ret)
 {

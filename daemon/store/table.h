@@ -54,6 +54,10 @@ int kv_view_write(struct kv_table *table, struct kv_view **ret);
  * end undoes them. The parent rests meanwhile. */
 int kv_view_nested(struct kv_view *parent, struct kv_view **ret);
 
+/* A read view goes on for long: account for the pages that it has touched, as its end
+ * would. */
+void kv_view_rest(struct kv_view *view);
+
 /* End a view; a write view's changes are dropped. NULL is allowed. */
 void kv_view_end(struct kv_view *view);
 KV_DEFINE_CLEANUP(struct kv_view, kv_view_end)

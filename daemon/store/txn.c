@@ -34,16 +34,20 @@ int kv_txn_new(uint32_t origin, kv_txn_done_fn *done, void *ctx, struct kv_txn *
     return 0;
 }
 
+static void op_done(struct kv_op *op)
+{
+    free(op->key);
+    free(op->to);
+    kv_buf_done(&op->value);
+    free(op->xattr_name);
+    kv_buf_done(&op->xattr_value);
+    kv_record_unref(op->result);
+}
+
 static void free_ops(struct kv_op *ops, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        free(ops[i].key);
-        free(ops[i].to);
-        kv_buf_done(&ops[i].value);
-        free(ops[i].xattr_name);
-        kv_buf_done(&ops[i].xattr_value);
-        kv_record_unref(ops[i].result);
-    }
+    for (size_t i = 0; i < count; i++)
+        op_done(&ops[i]);
     free(ops);
 }
 
@@ -93,6 +97,14 @@ int kv_txn_op(struct kv_txn *txn, enum kv_op_type type, const void *key, size_t 
     *op = (struct kv_op){.type = type, .key = copy, .key_len = key_len};
     *ret = op;
     return 0;
+}
+
+void kv_txn_drop_op(struct kv_txn *txn)
+{
+    if (txn->has_else)
+        op_done(&txn->else_ops[--txn->else_count]);
+    else
+        op_done(&txn->ops[--txn->op_count]);
 }
 
 void kv_txn_else(struct kv_txn *txn)

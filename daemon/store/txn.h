@@ -171,6 +171,9 @@ KV_DEFINE_CLEANUP(struct kv_txn, kv_txn_free)
 int kv_txn_op(struct kv_txn *txn, enum kv_op_type type, const void *key, size_t key_len,
               struct kv_op **ret);
 
+/* Take back the operation that kv_txn_op added last. */
+void kv_txn_drop_op(struct kv_txn *txn);
+
 /* What kv_txn_op adds from here on is the else branch. */
 void kv_txn_else(struct kv_txn *txn);
 

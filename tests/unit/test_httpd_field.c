@@ -320,12 +320,47 @@ START_TEST(weights_say_what_is_liked_best)
 }
 END_TEST
 
-KV_SUITE("httpd_field", tags_of_other_dress_are_of_the_same_version,
-         media_types_are_what_can_be_sent, weights_say_what_is_liked_best,
-         signed_numbers_fit_64_bits, etags_one_and_several,
-         etags_star_matches_everything, etags_weak_ones_match_weakly_only,
-         etags_of_others_match_nothing, etags_malformed_lists_are_refused,
-         etags_are_bounded, range_selects_bytes,
+START_TEST(times_come_back_as_they_were_written)
+{
+    static const int64_t times[] = {0, 1, INT64_C(1795254064518330334),
+                                    INT64_C(951782399999999999),
+                                    INT64_C(9190000000000000000)};
+    for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+        char text[KV_TIME_SIZE];
+        int64_t back = -1;
+        kv_time_text(text, times[i]);
+        ck_assert_int_eq(kv_time_parse(text, strlen(text), &back), 0);
+        ck_assert_int_eq(back, times[i]);
+    }
+    int64_t ns;
+    ck_assert_int_eq(kv_time_parse(KV_LIT("1970-01-01T00:00:01.5Z"), &ns), 0);
+    ck_assert_int_eq(ns, 1500000000);
+    ck_assert_int_eq(kv_time_parse(KV_LIT("1970-01-01T00:00:02Z"), &ns), 0);
+    ck_assert_int_eq(ns, 2000000000);
+    static const char *const wrong[] = {"",
+                                        "1970-01-01",
+                                        "1970-01-01T00:00:00",
+                                        "1970-01-01T00:00:00.Z",
+                                        "1970-01-01T00:00:00.0123456789Z",
+                                        "1970-01-01T00:00:00+01:00",
+                                        "1970-00-01T00:00:00Z",
+                                        "1970-01-32T00:00:00Z",
+                                        "1970-01-01T24:00:00Z",
+                                        "1970-01-01 00:00:00Z",
+                                        "1969-12-31T23:59:59Z",
+                                        "2262-01-01T00:00:00Z"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+        ck_assert_msg(kv_time_parse(wrong[i], strlen(wrong[i]), &ns) < 0, "%s",
+                      wrong[i]);
+}
+END_TEST
+
+KV_SUITE("httpd_field", times_come_back_as_they_were_written,
+         tags_of_other_dress_are_of_the_same_version, media_types_are_what_can_be_sent,
+         weights_say_what_is_liked_best, signed_numbers_fit_64_bits,
+         etags_one_and_several, etags_star_matches_everything,
+         etags_weak_ones_match_weakly_only, etags_of_others_match_nothing,
+         etags_malformed_lists_are_refused, etags_are_bounded, range_selects_bytes,
          range_outside_the_value_cannot_be_satisfied, range_that_is_none_is_ignored,
          number_is_digits_within_64_bits, duration_knows_its_units,
          duration_refuses_what_it_cannot_mean, flag_is_on_when_it_is_only_named,
