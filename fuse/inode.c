@@ -7,9 +7,12 @@
 #include "store/txn.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 
 #define FIRST_BUCKETS 1024
+/* So many inodes are worth the walk through malloc's free lists when they are gone. */
+#define MANY_INODES 16384
 /* More components than a key can have: a walk that is longer has met a loop. */
 #define MAX_DEPTH (KV_KEY_MAX / 2 + 2)
 
@@ -77,6 +80,8 @@ static struct kv_inode *add(struct kv_inodes *inodes, uint64_t id, uint32_t type
     inode->hash_next = *bucket;
     *bucket = inode;
     inodes->count++;
+    if (inodes->count > inodes->peak)
+        inodes->peak = inodes->count;
     return inode;
 }
 
@@ -259,12 +264,26 @@ void kv_inodes_forget_locked(struct kv_inodes *inodes, struct kv_inode *inode,
     collect(inodes, inode);
 }
 
+/* Whether memory is to be given back now: three of four inodes went. The kernel forgets
+ * them by the hundred thousand when it is short of memory, and so may we be. */
+static bool most_are_gone_locked(struct kv_inodes *inodes)
+{
+    if (inodes->peak < MANY_INODES || inodes->count > inodes->peak / 4)
+        return false;
+    inodes->peak = inodes->count;
+    return true;
+}
+
 void kv_inodes_forget(struct kv_inodes *inodes, uint64_t id, uint64_t nlookup)
 {
-    KV_SCOPED_LOCK(&inodes->lock);
+    kv_lock(&inodes->lock);
     struct kv_inode *inode = kv_inodes_find_locked(inodes, id);
     if (inode)
         kv_inodes_forget_locked(inodes, inode, nlookup);
+    bool trim = most_are_gone_locked(inodes);
+    kv_unlock(&inodes->lock);
+    if (trim)
+        (void)malloc_trim(0); /* 0: there was nothing to give back */
 }
 
 /* Put a component and the slash behind it in front of what the buffer's end holds. */

@@ -83,6 +83,7 @@ struct kv_inodes {
     pthread_mutex_t lock; /* guards every field of every inode */
     struct kv_inode **buckets;
     size_t bucket_count, count;
+    size_t peak; /* most inodes there were, since memory was last given back */
     struct kv_inode *root;
 };
 
@@ -106,7 +107,8 @@ int kv_inodes_enter_locked(struct kv_inodes *inodes, struct kv_inode *parent,
                            const char *name, size_t name_len, uint64_t id,
                            uint32_t type, uint64_t revision, struct kv_inode **ret);
 
-/* Drop lookups; the entry may be freed. */
+/* Drop lookups; the entry may be freed. kv_inodes_forget also gives memory back to the
+ * system when most of very many entries are gone. */
 void kv_inodes_forget_locked(struct kv_inodes *inodes, struct kv_inode *inode,
                              uint64_t nlookup);
 void kv_inodes_forget(struct kv_inodes *inodes, uint64_t id, uint64_t nlookup);
