@@ -65,6 +65,7 @@ struct kv_http {
     struct kv_drain drain;
     struct kv_http_counters counters;
     atomic_uint exports;       /* under way */
+    atomic_bool backup;        /* one is */
     atomic_ullong body_memory; /* bytes of bodies held now */
     struct kv_budget answers;  /* bytes of answers held now */
     struct kv_loans *loans;    /* the large values among them */

@@ -16,6 +16,7 @@ static const struct kv_route native[] = {
      kv_keys_post},
     {"/v1/keys", KV_GET | KV_HEAD, 0,
      PARAMS("dir", "prefix", "delimiter", "limit", "after", "values"), kv_list_get},
+    {"/v1/backup", KV_GET, 0, NULL, kv_backup_get},
     {"/v1/export", KV_GET, 0, PARAMS("dir"), kv_export_get},
     {"/v1/import", KV_POST, KV_ROUTE_BODY, PARAMS("skip"), kv_import_post,
      kv_import_take},

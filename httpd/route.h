@@ -39,6 +39,8 @@ bool kv_route_find(struct kv_request *request);
 kv_handler_fn kv_keys_get, kv_keys_put, kv_keys_post, kv_keys_delete;
 /* list.c, watch.c: */
 kv_handler_fn kv_list_get, kv_watch_get;
+/* backup.c: */
+kv_handler_fn kv_backup_get;
 /* export.c, import.c: */
 kv_handler_fn kv_export_get, kv_import_post;
 kv_take_fn kv_import_take;

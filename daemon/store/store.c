@@ -250,6 +250,11 @@ int kv_store_writable(struct kv_store *store)
     return kv_committer_writable(store->committer);
 }
 
+int kv_store_backup(struct kv_store *store, int fd)
+{
+    return kv_table_copy(store->table, fd);
+}
+
 /* -- Observing, figures -- */
 
 void kv_store_add_observer(struct kv_store *store, struct kv_observer *observer)

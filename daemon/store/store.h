@@ -150,6 +150,11 @@ uint64_t kv_store_new_id(struct kv_store *store);
  * can be told before a write is tried. The lasting word is the transaction's. */
 int kv_store_writable(struct kv_store *store);
 
+/* Write a copy of the store as it is now to a descriptor, as the data.mdb of another
+ * data directory. Blocks there, and until it ends the file grows by what is written.
+ * Any thread that may wait. 0; -EPIPE, -ENOSPC, -EIO, ... */
+int kv_store_backup(struct kv_store *store, int fd);
+
 /* -- Observing -- */
 
 /* Called on the committer thread after each commit, when the cache and the feed have the

@@ -214,6 +214,11 @@ int kv_table_sync(struct kv_table *table)
     return errno_of(mdb_env_sync(table->env, 1));
 }
 
+int kv_table_copy(struct kv_table *table, int fd)
+{
+    return errno_of(mdb_env_copyfd2(table->env, fd, MDB_CP_COMPACT));
+}
+
 /* -- Views -- */
 
 static struct kv_view *pool_take(struct kv_table *table)

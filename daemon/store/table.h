@@ -47,6 +47,10 @@ KV_DEFINE_CLEANUP(struct kv_table, kv_table_close)
 /* Write what is committed to disk, for the weaker sync modes. Any thread. */
 int kv_table_sync(struct kv_table *table);
 
+/* Write a copy of the environment as it is now to a descriptor, without free pages:
+ * blocks there, for as long as it takes. Any thread, beside writes. -EPIPE, ... */
+int kv_table_copy(struct kv_table *table, int fd);
+
 int kv_view_read(struct kv_table *table, struct kv_view **ret);
 int kv_view_write(struct kv_table *table, struct kv_view **ret);
 
