@@ -112,6 +112,14 @@ struct kv_access_ops {
     /* Lines "name value", or one line of JSON. */
     int (*status)(struct kv_access *access, bool json, struct kv_buf *out,
                   struct kv_fault *fault);
+    /* The daemon's own mounts: what GET /v1/mounts answers; mount on a directory and
+     * unmount it, absolute. All three NULL: not by this way. */
+    int (*mounts)(struct kv_access *access, struct kv_buf *ret_json,
+                  struct kv_fault *fault);
+    int (*mount)(struct kv_access *access, const char *dir, const char *options,
+                 struct kv_fault *fault);
+    int (*unmount)(struct kv_access *access, const char *dir, bool lazy,
+                   struct kv_fault *fault);
     void (*free)(struct kv_access *access);
 };
 

@@ -24,6 +24,8 @@ static const struct {
     {"compacted", KV_EXIT_REFUSED, "begin without --since, and list the keys first"},
     {"is_a_directory", KV_EXIT_REFUSED, "'kv ls' shows what is in it"},
     {"not_empty", KV_EXIT_REFUSED, "'kv rm -r' removes all that is in it"},
+    {"local_only", KV_EXIT_REFUSED, "give --socket PATH, or set KV_SOCKET"},
+    {"in_use", KV_EXIT_REFUSED, "'kv umount --lazy' does not mind"},
     {"precondition_failed", KV_EXIT_NOT_FOUND,
      "it exists already, or 'kv get -o json' shows another mod_revision"},
 };
@@ -472,6 +474,9 @@ static const struct kv_access_ops client_ops = {
     .list = client_list,
     .watch = kv_client_watch,
     .status = client_status,
+    .mounts = kv_client_mounts,
+    .mount = kv_client_mount,
+    .unmount = kv_client_unmount,
     .free = client_free,
 };
 

@@ -32,4 +32,12 @@ int kv_client_ask(struct kv_client *client, const char *target,
 int kv_client_watch(struct kv_access *access, const struct kv_watcher *watcher,
                     struct kv_fault *fault);
 
+/* access.h's mounts, mount and unmount. */
+int kv_client_mounts(struct kv_access *access, struct kv_buf *ret_json,
+                     struct kv_fault *fault);
+int kv_client_mount(struct kv_access *access, const char *dir, const char *options,
+                    struct kv_fault *fault);
+int kv_client_unmount(struct kv_access *access, const char *dir, bool lazy,
+                      struct kv_fault *fault);
+
 #endif

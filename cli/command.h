@@ -42,6 +42,8 @@ extern const struct kv_command kv_cmd_get, kv_cmd_put, kv_cmd_append, kv_cmd_inc
 
 /* -- commands.c: the table -- */
 
+extern const struct kv_command kv_cmd_mount, kv_cmd_umount;
+
 /* All commands, in the order of the help page; ends with NULL. */
 extern const struct kv_command *const kv_commands[];
 

@@ -30,7 +30,7 @@ int kv_help_print(struct kv_cli *cli)
     KV_CLEANUP(kv_buf_done) struct kv_buf out = {0};
     add_usage(&out);
     kv_buf_adds(&out, "\nOptions of every command:\n");
-    kv_options_help(&out, KV_OPT_COMMON);
+    kv_options_help(&out, KV_OPT_COMMON, KV_OPT_COMMON);
     kv_buf_adds(&out, "\n");
     kv_text_wrap(
         &out,
@@ -59,10 +59,10 @@ int kv_help_print_command(struct kv_cli *cli, const struct kv_command *command)
     kv_text_wrap(&out, command->description, 0);
     if (command->options) {
         kv_buf_adds(&out, "\nOptions:\n");
-        kv_options_help(&out, command->options);
+        kv_options_help(&out, command->options, command->options);
     }
     kv_buf_adds(&out, "\nOptions of every command:\n");
-    kv_options_help(&out, KV_OPT_COMMON);
+    kv_options_help(&out, KV_OPT_COMMON, command->options);
     return print(cli, &out);
 }
 

@@ -32,6 +32,9 @@ static const struct row rows[KV_OPTIONS] = {
     [KV_OPT_RECURSIVE] = {"recursive", 'r', NULL,
                           "everything below the directory, at any depth"},
     [KV_OPT_FORCE] = {"force", 'f', NULL, "a key that is not there is no error"},
+    [KV_OPT_OPTIONS] = {"options", 'o', "OPTION,...", "how to mount"},
+    [KV_OPT_LAZY] = {"lazy", 0, NULL,
+                     "also while files are open in it, which get errors then"},
     [KV_OPT_DIR] = {"dir", 0, "DIR", "this directory and everything below it"},
     [KV_OPT_PREFIX] = {"prefix", 0, "TEXT", "keys that begin with TEXT"},
     [KV_OPT_SINCE] = {"since", 0, "REV", "begin with the changes after revision REV"},
@@ -54,13 +57,21 @@ static bool is_allowed(uint64_t allowed, size_t option)
     return (allowed & KV_OPT_BIT(option)) != 0;
 }
 
+/* As with mount(8), -o is for the options of a mount where a command has them. */
+static int letter_of(uint64_t allowed, size_t option)
+{
+    return option == KV_OPT_OUTPUT && is_allowed(allowed, KV_OPT_OPTIONS)
+               ? 0
+               : rows[option].letter;
+}
+
 /* The option behind a code of getopt_long, or KV_OPTIONS. */
-static size_t option_of(int code)
+static size_t option_of(uint64_t allowed, int code)
 {
     if (code >= LONG_BASE && code - LONG_BASE < KV_OPTIONS)
         return (size_t)(code - LONG_BASE);
     for (size_t i = 0; i < KV_OPTIONS; i++)
-        if (rows[i].letter != 0 && rows[i].letter == code)
+        if (letter_of(allowed, i) != 0 && letter_of(allowed, i) == code)
             return i;
     return KV_OPTIONS;
 }
@@ -89,7 +100,7 @@ static int refuse_unknown(const char *argument, uint64_t allowed, const char *wh
 static int refuse(int code, const char *argument, uint64_t allowed, const char *who,
                   struct kv_fault *fault)
 {
-    size_t option = option_of(optopt);
+    size_t option = option_of(allowed, optopt);
     if (code == ':' && option < KV_OPTIONS)
         return kv_fault_set(fault, KV_EXIT_USAGE, NULL,
                             "option '--%s' needs a value (%s)", rows[option].name,
@@ -119,9 +130,9 @@ static void describe(struct option *options, char *letters, uint64_t allowed,
         options->has_arg = rows[i].argument ? required_argument : no_argument;
         options->val = LONG_BASE + (int)i;
         options++;
-        if (!rows[i].letter)
+        if (!letter_of(allowed, i))
             continue;
-        letters[used++] = (char)rows[i].letter;
+        letters[used++] = (char)letter_of(allowed, i);
         if (rows[i].argument)
             letters[used++] = ':';
     }
@@ -140,21 +151,21 @@ int kv_options_parse(struct kv_args *args, int argc, char *argv[], uint64_t allo
     while ((code = getopt_long(argc, argv, letters, options, NULL)) != -1) {
         if (code == '?' || code == ':')
             return refuse(code, argv[optind - 1], allowed, who, fault);
-        args->values[option_of(code)] = optarg ? optarg : "";
+        args->values[option_of(allowed, code)] = optarg ? optarg : "";
     }
     args->operands = argv + optind;
     args->count = argc - optind;
     return 0;
 }
 
-void kv_options_help(struct kv_buf *out, uint64_t options)
+void kv_options_help(struct kv_buf *out, uint64_t options, uint64_t allowed)
 {
     for (size_t i = 0; i < KV_OPTIONS; i++) {
         if (!is_allowed(options, i))
             continue;
         KV_CLEANUP(kv_buf_done) struct kv_buf left = {0};
-        if (rows[i].letter)
-            kv_buf_addf(&left, "  -%c, ", rows[i].letter);
+        if (letter_of(allowed, i))
+            kv_buf_addf(&left, "  -%c, ", letter_of(allowed, i));
         else
             kv_buf_adds(&left, "      ");
         kv_buf_addf(&left, "--%s", rows[i].name);

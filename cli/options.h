@@ -22,6 +22,8 @@ enum kv_option {
     KV_OPT_LONG,
     KV_OPT_RECURSIVE,
     KV_OPT_FORCE,
+    KV_OPT_OPTIONS,
+    KV_OPT_LAZY,
     KV_OPT_DIR,
     KV_OPT_PREFIX,
     KV_OPT_SINCE,
@@ -58,7 +60,8 @@ static inline bool kv_option_given(const struct kv_args *args, enum kv_option op
     return args->values[option] != NULL;
 }
 
-/* The entries of a help page for these options. */
-void kv_options_help(struct kv_buf *out, uint64_t options);
+/* The entries of a help page for these options of a command that takes all of allowed.
+ */
+void kv_options_help(struct kv_buf *out, uint64_t options, uint64_t allowed);
 
 #endif

@@ -84,7 +84,7 @@ static const struct {
     {-ENOENT, 404, "no_such_directory", "not_mounted"},
     {-EREMOTE, 404, "no_such_subdir", NULL},
     {-ENOTDIR, 409, "not_a_directory", NULL},
-    {-ENOTEMPTY, 409, "not_empty", NULL},
+    {-ENOTEMPTY, 409, "directory_not_empty", NULL},
     {-EBUSY, 409, "already_mounted", "in_use"},
     {-ENOSPC, 409, "too_many_mounts", NULL},
     {-EPERM, 403, "not_permitted", "not_permitted"},

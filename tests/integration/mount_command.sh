@@ -200,8 +200,8 @@ is 'DELETE of one that is not there is 404' "$(refusal "$(ask_not "$app")")" \
     "404 not_mounted: this kvfsd has nothing mounted on '$app'"
 mkdir "$work/full"
 touch "$work/full/file"
-is 'a directory with something in it is 409 not_empty' "$(refusal "$(ask "$work/full")")" \
-    "409 not_empty: mount point '$work/full' is not an empty directory"
+is 'a directory with something in it is 409 directory_not_empty' "$(refusal "$(ask "$work/full")")" \
+    "409 directory_not_empty: mount point '$work/full' is not an empty directory"
 is 'a file is 409 not_a_directory' "$(refusal "$(ask "$work/fstab")")" \
     "409 not_a_directory: mount point '$work/fstab' is not a directory"
 is 'nothing is 404 no_such_directory' "$(refusal "$(ask "$work/none")")" \
@@ -243,6 +243,29 @@ is '... nor for the end of one' \
     "$("${user[@]}" env CURL_HOME="$work" curl -sS -X DELETE "$url/v1/mounts?dir=$mnt" |
         jq -r .error.code)" not_permitted
 chmod 700 "$data"
+
+# -- kv mount ---------------------------------------------------------------------------
+
+export KV_SOCKET=$data/kvfs.sock
+ok 'kv mount mounts' "$kv" mount "$app" -o subdir=app,ro
+is '... and lists' "$("$kv" mount)" "$(lines "$mnt" "$app subdir=app,ro")"
+is '... as JSON' "$("$kv" mount --output json | jq -c '[.pid, (.mounts | length)]')" "[$pid,2]"
+fails '... and passes on what is wrong' "is taken: fuse.kvfs of '$data'" "$kv" mount "$app"
+fails '... of options too' "unknown mount option 'what'" "$kv" mount "$work/other" -o what
+fails '... not from another mount namespace' 'another mount namespace' \
+    unshare --mount "$kv" mount "$work/other"
+(cd "$app" && sleep 1000) &
+sleeper=$!
+started_pids+=("$sleeper")
+wait_for test "/proc/$sleeper/cwd" -ef "$app"
+fails 'kv umount does not take away what is in use' 'it is in use' "$kv" umount "$app"
+ok '... but for --lazy' "$kv" umount --lazy "$app"
+is '... indeed' "$("$kv" mount)" "$mnt"
+kill "$sleeper"
+fails 'kv umount of what is not mounted' 'has nothing mounted on' "$kv" umount "$app"
+fails 'kv mount through a mount is none of that' 'a matter for the Unix socket' \
+    env -u KV_SOCKET "$kv" --mount "$mnt" mount "$app"
+unset KV_SOCKET
 
 # -- The end ---------------------------------------------------------------------------
 

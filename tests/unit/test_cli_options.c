@@ -119,10 +119,22 @@ START_TEST(mistakes_are_named_and_hinted_at)
 }
 END_TEST
 
+START_TEST(a_command_that_mounts_has_o_for_its_own_options)
+{
+    char *words[] = {(char[]){"mount"}, (char[]){"-oro"}, NULL};
+    ck_assert_int_eq(kv_options_parse(&args, 2, words,
+                                      KV_OPT_COMMON | KV_OPT_BIT(KV_OPT_OPTIONS), false,
+                                      "kv mount", &fault),
+                     0);
+    ck_assert_str_eq(args.values[KV_OPT_OPTIONS], "ro");
+    ck_assert_ptr_null(args.values[KV_OPT_OUTPUT]);
+}
+END_TEST
+
 START_TEST(the_help_page_names_the_options_asked_for)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf out = {0};
-    kv_options_help(&out, KV_OPT_BIT(KV_OPT_LONG) | KV_OPT_BIT(KV_OPT_PREFIX));
+    kv_options_help(&out, KV_OPT_BIT(KV_OPT_LONG) | KV_OPT_BIT(KV_OPT_PREFIX), 0);
     kv_buf_addc(&out, '\0');
     ck_assert_ptr_nonnull(strstr(out.data, "  -l, --long "));
     ck_assert_ptr_nonnull(strstr(out.data, "      --prefix TEXT "));
@@ -134,4 +146,5 @@ KV_SUITE_WITH("cli_options", setup, teardown, options_and_operands_may_be_mixed,
               two_dashes_end_the_options, an_empty_operand_is_one,
               the_first_operand_ends_the_options_before_a_command,
               what_was_given_before_stays, mistakes_are_named_and_hinted_at,
+              a_command_that_mounts_has_o_for_its_own_options,
               the_help_page_names_the_options_asked_for)
