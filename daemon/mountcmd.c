@@ -97,8 +97,9 @@ static int add_option(struct kv_mountcmd *cmd, const char *word, size_t len,
     *field = unescape(word + strlen(name) + 1, len - strlen(name) - 1);
     if (!*field)
         return -ENOMEM;
-    bool path = field != &cmd->listen && strcmp(*field, "syslog") != 0;
-    if (!path || **field == '/')
+    bool word_allowed =
+        field == &cmd->listen || (field == &cmd->log && strcmp(*field, "syslog") == 0);
+    if (word_allowed || **field == '/')
         return 0;
     kv_buf_addf(error, "mount option '%s' must be an absolute path, not '%s'", name,
                 *field);

@@ -10,6 +10,10 @@ prefix=$DESTDIR/usr/local
 unit=$prefix/lib/systemd/system/kvfs.service
 is 'kv can be run from there' "$("$prefix/bin/kv" --version)" "$("$kv" --version)"
 is 'kvfsd too' "$("$prefix/bin/kvfsd" --version)" "$("$kvfsd" --version)"
+for name in mount.fuse.kvfs mount.kvfs; do
+    is "mount(8) finds its command $name" "$(readlink "$DESTDIR/sbin/$name")" \
+        /usr/local/bin/kvfsd
+done
 is 'the service starts the kvfsd that was installed' \
     "$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p' "$unit")" /usr/local/bin/kvfsd
 
