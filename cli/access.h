@@ -19,8 +19,9 @@ struct kv_entry {
     const char *key;
     bool directory;
     uint64_t size, version, create_revision, mod_revision;
-    int64_t mtime_ns;  /* realtime; 0: not known */
-    const char *value; /* in a listing with values, of size bytes; NULL: ask for it */
+    int64_t mtime_ns;   /* realtime; 0: not known */
+    int64_t expires_ns; /* realtime; 0: never, or not known */
+    const char *value;  /* in a listing with values, of size bytes; NULL: ask for it */
 };
 
 /* Takes a value as it arrives. begin comes once, before the first byte, only when the
@@ -62,10 +63,16 @@ struct kv_scope {
     const char *key, *dir, *prefix;
 };
 
+/* What a callback returns to end a call that goes well; the call returns it. */
+#define KV_STOP (-1)
+
 struct kv_change {
     const char *type; /* "put", "delete", "rename", "mkdir", "rmdir", "meta" */
     const char *key;
     const char *from;  /* rename; otherwise NULL */
+    uint64_t revision; /* 0: not known */
+    uint64_t size;     /* of a put */
+    bool omitted;      /* the value was asked for, but it is too large to come along */
     const void *value; /* when asked for and to be had; otherwise NULL */
     size_t value_len;
     const char *json; /* the change as JSON, one line */
@@ -77,9 +84,10 @@ struct kv_watcher {
     bool values;
     bool resume; /* begin behind `since`; otherwise now */
     uint64_t since;
-    void (*ready)(void *ctx); /* nothing that happens from now on is missed */
+    int (*ready)(void *ctx); /* nothing that happens from now on is missed */
     int (*change)(void *ctx, const struct kv_change *change);
     int (*pause)(void *ctx); /* nothing more has come for now: show what there is */
+    int (*tick)(void *ctx);  /* once a second and after each signal; may be NULL */
     /* Something the user should know; the watch goes on. */
     void (*notice)(void *ctx, const char *text);
     void *ctx;
@@ -96,17 +104,14 @@ struct kv_access_ops {
     int (*append)(struct kv_access *access, const char *key,
                   const struct kv_source *source, struct kv_written *ret,
                   struct kv_fault *fault);
-    /* Add by to the number that is the value; ret_value gets the sum. */
-    int (*incr)(struct kv_access *access, const char *key, int64_t by,
-                struct kv_buf *ret_value, struct kv_written *ret,
-                struct kv_fault *fault);
     int (*remove)(struct kv_access *access, const char *key, bool recursive,
                   struct kv_written *ret, struct kv_fault *fault);
     int (*rename)(struct kv_access *access, const char *from, const char *to,
                   struct kv_written *ret, struct kv_fault *fault);
     int (*list)(struct kv_access *access, const struct kv_listing *listing,
                 kv_entry_fn *each, void *ctx, struct kv_fault *fault);
-    /* Returns only when it cannot go on, or a callback said so. */
+    /* Returns only when it cannot go on, or with what a callback returned other than 0.
+     * A connection that was lost is made again. */
     int (*watch)(struct kv_access *access, const struct kv_watcher *watcher,
                  struct kv_fault *fault);
     /* Lines "name value", or one line of JSON. */

@@ -100,6 +100,7 @@ static int get_begin(void *ctx, const struct kv_http_answer *answer)
         .version = answer->version,
         .mod_revision = answer->mod_revision,
         .mtime_ns = (int64_t)answer->modified * KV_NS_PER_S,
+        .expires_ns = answer->expires_ns,
     };
     return getting->receiver->begin(getting->receiver->ctx, &entry);
 }
@@ -202,11 +203,10 @@ static int client_append(struct kv_access *access, const char *key,
     return write_key(kv_client_of(access), &request, &target, key, ret, fault);
 }
 
-static int client_incr(struct kv_access *access, const char *key, int64_t by,
-                       struct kv_buf *ret_value, struct kv_written *ret,
-                       struct kv_fault *fault)
+int kv_client_incr(struct kv_client *client, const char *key, int64_t by,
+                   struct kv_buf *ret_value, struct kv_written *ret,
+                   struct kv_fault *fault)
 {
-    struct kv_client *client = kv_client_of(access);
     KV_CLEANUP(kv_buf_done) struct kv_buf target = {0};
     KV_CLEANUP(kv_http_answer_done) struct kv_http_answer answer = {0};
     struct kv_http_request request = {.method = "POST"};
@@ -216,6 +216,26 @@ static int client_incr(struct kv_access *access, const char *key, int64_t by,
     int status = ask_write(client, &request, &target, key, &answer, ret, fault);
     if (!status && (kv_json_read(answer.body.data, answer.body.len, &json) ||
                     kv_json_member_bytes(json, "value", ret_value)))
+        return bad_answer(client, fault);
+    return status;
+}
+
+int kv_client_txn(struct kv_client *client, const struct kv_buf *txn,
+                  unsigned timeout_ms, struct kv_http_answer *answer,
+                  struct kv_span *json, struct kv_fault *fault)
+{
+    struct kv_source source;
+    struct kv_http_request request = {.method = "POST",
+                                      .target = "/v1/txn",
+                                      .body = &source,
+                                      .timeout_ms = timeout_ms};
+    if (kv_buf_error(txn))
+        return kv_fault_no_memory(fault);
+    kv_source_bytes(&source, txn->data, txn->len);
+    int status = kv_http_perform(client->http, &request, answer, fault);
+    if (!status)
+        status = kv_client_judge(client, answer, NULL, fault);
+    if (!status && kv_json_read(answer->body.data, answer->body.len, json))
         return bad_answer(client, fault);
     return status;
 }
@@ -247,22 +267,6 @@ static int client_rename(struct kv_access *access, const char *from, const char 
 
 /* -- Listing -- */
 
-/* "2026-11-21T09:03:14.123456789Z" in nanoseconds; 0 when it is no such time. */
-static int64_t parse_time(const char *text)
-{
-    struct tm tm = {0};
-    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (!rest)
-        return 0;
-    int64_t ns = (int64_t)timegm(&tm) * KV_NS_PER_S;
-    if (*rest == '.') {
-        int64_t unit = KV_NS_PER_S / 10;
-        for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
-            ns += (*rest - '0') * unit;
-    }
-    return ns;
-}
-
 /* One element of "keys" or "directories"; the key goes to key and the value, when there
  * is one, to value, NUL-terminated. 0, -EINVAL or -ENOMEM. */
 static int read_entry(struct kv_span element, bool directory, struct kv_buf *key,
@@ -284,7 +288,7 @@ static int read_entry(struct kv_span element, bool directory, struct kv_buf *key
     (void)kv_json_member_number(element, "mod_revision", &ret->mod_revision);
     if (kv_json_member_bytes(element, "mtime", &time) == 0) {
         kv_buf_addc(&time, '\0');
-        ret->mtime_ns = kv_buf_error(&time) ? 0 : parse_time(time.data);
+        ret->mtime_ns = kv_buf_error(&time) ? 0 : kv_http_time_ns(time.data);
     }
     if (kv_json_member_bytes(element, "value", value) == 0) {
         kv_buf_addc(value, '\0'); /* so that an empty one is not NULL */
@@ -468,7 +472,6 @@ static const struct kv_access_ops client_ops = {
     .get = client_get,
     .put = client_put,
     .append = client_append,
-    .incr = client_incr,
     .remove = client_remove,
     .rename = client_rename,
     .list = client_list,

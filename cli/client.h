@@ -28,6 +28,20 @@ int kv_client_ask(struct kv_client *client, const char *target,
                   struct kv_http_answer *answer, struct kv_span *json,
                   struct kv_fault *fault);
 
+/* -- What only HTTP has, for commands that are http_only -- */
+
+/* Add by to the number that is the value of key; the sum is appended to ret_value. */
+int kv_client_incr(struct kv_client *client, const char *key, int64_t by,
+                   struct kv_buf *ret_value, struct kv_written *ret,
+                   struct kv_fault *fault);
+
+/* Run a transaction, JSON as docs/http.md has it, within timeout_ms (0: no limit). json
+ * points into answer, which is the caller's to end. A compare that does not hold is no
+ * fault: "succeeded" tells. */
+int kv_client_txn(struct kv_client *client, const struct kv_buf *txn,
+                  unsigned timeout_ms, struct kv_http_answer *answer,
+                  struct kv_span *json, struct kv_fault *fault);
+
 /* access.h's watch. */
 int kv_client_watch(struct kv_access *access, const struct kv_watcher *watcher,
                     struct kv_fault *fault);

@@ -85,7 +85,7 @@ static int on_event(void *ctx, const struct kv_sse_event *event)
 {
     struct watching *w = ctx;
     KV_CLEANUP(kv_buf_done) struct kv_buf key = {0}, from = {0}, value = {0};
-    struct kv_span json;
+    struct kv_span json, omitted;
     uint64_t revision = 0;
     w->wait_ms = RETRY_FIRST_MS;
     if (strcmp(event->type, "compacted") == 0)
@@ -105,7 +105,10 @@ static int on_event(void *ctx, const struct kv_sse_event *event)
         .from = member_text(json, "from", &from),
         .json = event->data,
         .json_len = event->data_len,
+        .revision = revision,
+        .omitted = kv_json_member(json, "omitted", &omitted) == 0,
     };
+    (void)kv_json_member_number(json, "size", &change.size); /* 0 where it has none */
     if (kv_json_member_bytes(json, "value", &value) == 0) {
         change.value = value.data ? value.data : "";
         change.value_len = value.len;
@@ -125,11 +128,10 @@ static int stream_begin(void *ctx, const struct kv_http_answer *answer)
 {
     struct watching *w = ctx;
     (void)answer;
-    if (!w->announced)
-        w->watcher->ready(w->watcher->ctx);
+    bool again = w->announced;
     w->announced = true;
     w->lost = false;
-    return 0;
+    return again ? 0 : w->watcher->ready(w->watcher->ctx);
 }
 
 static int stream_data(void *ctx, const void *data, size_t len)
@@ -139,6 +141,12 @@ static int stream_data(void *ctx, const void *data, size_t len)
     if (status == -ENOMEM)
         return kv_fault_no_memory(w->fault);
     return status ? status : w->watcher->pause(w->watcher->ctx);
+}
+
+static int on_tick(void *ctx)
+{
+    struct watching *w = ctx;
+    return w->watcher->tick ? w->watcher->tick(w->watcher->ctx) : 0;
 }
 
 static void add_parameter(struct kv_buf *target, const char *name, const char *value)
@@ -174,6 +182,8 @@ static int stream(struct watching *w, uint64_t since)
         .target = target.data,
         .headers = {"Accept: text/event-stream", *id ? resume.data : NULL},
         .sink = &sink,
+        .tick = on_tick,
+        .tick_ctx = w,
     };
     kv_sse_restart(&w->sse);
     int status = kv_http_perform(w->client->http, &request, &answer, w->fault);
@@ -224,5 +234,8 @@ int kv_client_watch(struct kv_access *access, const struct kv_watcher *watcher,
             watcher->notice(watcher->ctx, "the connection was lost: trying again");
         w.lost = true;
         wait_a_little(&w);
+        status = on_tick(&w);
+        if (status)
+            return status;
     }
 }

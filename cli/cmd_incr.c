@@ -1,4 +1,5 @@
 /* kv incr: count in a value. */
+#include "client.h"
 #include "command.h"
 
 #include "base/cleanup.h"
@@ -55,8 +56,8 @@ static int run_incr(struct kv_cli *cli)
     if (!status)
         status = read_by(cli, &by);
     if (!status)
-        status =
-            cli->access->ops->incr(cli->access, key, by, &sum, &written, &cli->fault);
+        status = kv_client_incr(kv_client_of(cli->access), key, by, &sum, &written,
+                                &cli->fault);
     return status ? status : show(cli, key, &sum, &written);
 }
 
@@ -69,6 +70,7 @@ const struct kv_command kv_cmd_incr = {
         "of KEY, at once: of any number of callers none is lost. Prints the sum. A key "
         "that is not there counts as 0. Not on a mount.",
     .options = KV_OPT_BIT(KV_OPT_BY),
+    .http_only = true,
     .least = 1,
     .most = 1,
     .run = run_incr,

@@ -7,15 +7,12 @@
 /* The options of put, checked. */
 static int read_options(struct kv_cli *cli, struct kv_put_options *ret)
 {
-    const char *ttl = cli->args.values[KV_OPT_TTL];
     const char *revision = cli->args.values[KV_OPT_IF_REVISION];
     ret->if_absent = kv_option_given(&cli->args, KV_OPT_IF_ABSENT);
     ret->check_revision = revision != NULL;
-    if (ttl && (kv_text_duration(ttl, &ret->ttl_ms) || ret->ttl_ms == 0))
-        return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
-                            "--ttl must be a time such as 500ms, 60s, 5m, 2h or 7d, "
-                            "not '%s'",
-                            ttl);
+    int status = kv_cli_duration(cli, KV_OPT_TTL, "--ttl", &ret->ttl_ms);
+    if (status)
+        return status;
     if (revision && kv_text_number(revision, &ret->if_revision))
         return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
                             "--if-revision must be a number, not '%s'", revision);

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "store/key.h"
 
 #include <errno.h>
@@ -62,6 +63,22 @@ int kv_cli_source(struct kv_cli *cli, const char *text, struct kv_source *ret)
         return open_file(cli, text + 1, ret);
     text += text[0] == '@';
     kv_source_bytes(ret, text, strlen(text));
+    return 0;
+}
+
+int kv_cli_duration(struct kv_cli *cli, enum kv_option option, const char *name,
+                    uint64_t *ret_ms)
+{
+    const char *text = cli->args.values[option];
+    uint64_t ms;
+    if (!text)
+        return 0;
+    if (kv_text_duration(text, &ms) || ms == 0)
+        return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
+                            "%s must be a time such as 500ms, 60s, 5m, 2h or 7d, "
+                            "not '%s'",
+                            name, text);
+    *ret_ms = ms;
     return 0;
 }
 

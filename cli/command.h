@@ -31,6 +31,7 @@ struct kv_command {
     const char *description;
     uint64_t options;     /* KV_OPT_BIT; the common ones are taken anyway */
     unsigned outputs;     /* KV_OUTPUT_BIT beside text and json */
+    bool http_only;       /* refused on a mount: access is that of client.h */
     bool keyless;         /* does not need the way to the keys: access is NULL */
     bool stop_at_operand; /* what follows the first operand is not for kv */
     int least, most;      /* operands; most -1: any number */
@@ -38,7 +39,8 @@ struct kv_command {
 };
 
 extern const struct kv_command kv_cmd_get, kv_cmd_put, kv_cmd_append, kv_cmd_incr,
-    kv_cmd_getall, kv_cmd_rm, kv_cmd_mv, kv_cmd_ls, kv_cmd_watch, kv_cmd_status;
+    kv_cmd_getall, kv_cmd_rm, kv_cmd_mv, kv_cmd_ls, kv_cmd_watch, kv_cmd_wait,
+    kv_cmd_lock, kv_cmd_edit, kv_cmd_status;
 
 /* -- commands.c: the table -- */
 
@@ -92,6 +94,11 @@ int kv_cli_check_dir(struct kv_cli *cli, const char *text, struct kv_buf *ret);
 /* The value of an operand: the text itself, or "@FILE", "@-" for stdin and "@@..." for
  * a text that begins with one @; stdin when text is NULL. */
 int kv_cli_source(struct kv_cli *cli, const char *text, struct kv_source *ret);
+
+/* The duration of an option in milliseconds, at least 1; *ret as it was when it is not
+ * given. name is for the message. 0 or KV_EXIT_USAGE. */
+int kv_cli_duration(struct kv_cli *cli, enum kv_option option, const char *name,
+                    uint64_t *ret_ms);
 
 /* Write a key for people: control characters as \n, \t, \xNN. */
 void kv_cli_print_key(FILE *file, const char *key);

@@ -5,6 +5,7 @@
 #include "version.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 #include <curl/curl.h>
@@ -109,6 +110,21 @@ void kv_http_encode(struct kv_buf *out, const char *text)
     }
 }
 
+int64_t kv_http_time_ns(const char *text)
+{
+    struct tm tm = {0};
+    const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!rest)
+        return 0;
+    int64_t ns = (int64_t)timegm(&tm) * KV_NS_PER_S;
+    if (*rest == '.') {
+        int64_t unit = KV_NS_PER_S / 10;
+        for (rest++; *rest >= '0' && *rest <= '9'; rest++, unit /= 10)
+            ns += (*rest - '0') * unit;
+    }
+    return ns;
+}
+
 /* -- What libcurl calls -- */
 
 /* The value of the header line when it is the named one, else NULL; NUL-terminated. */
@@ -137,6 +153,8 @@ static void take_header(struct kv_http_answer *answer, char *line)
     } else if ((value = header_value(line, "X-Kv-Revision"))) {
         if (kv_text_number(value, &answer->revision))
             answer->revision = 0;
+    } else if ((value = header_value(line, "X-Kv-Expires"))) {
+        answer->expires_ns = kv_http_time_ns(value);
     } else if ((value = header_value(line, "Content-Length"))) {
         if (kv_text_number(value, &answer->length))
             answer->length = 0;
@@ -202,6 +220,16 @@ static size_t on_send(char *data, size_t size, size_t count, void *ctx)
     }
     exchange->sent += (uint64_t)n;
     return (size_t)n;
+}
+
+static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down,
+                       curl_off_t up_total, curl_off_t up)
+{
+    struct exchange *exchange = ctx;
+    (void)down_total, (void)down, (void)up_total, (void)up;
+    if (!exchange->stopped)
+        exchange->stopped = exchange->request->tick(exchange->request->tick_ctx);
+    return exchange->stopped ? 1 : 0;
 }
 
 /* libcurl sends again when a kept connection turns out to be closed. */
@@ -335,6 +363,13 @@ int kv_http_perform(struct kv_http *http, const struct kv_http_request *request,
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
+    if (request->timeout_ms)
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+    if (request->tick) {
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &exchange);
+    }
     CURLcode code = curl_easy_perform(curl);
     return judge(http, code, &exchange, fault);
 }

@@ -23,6 +23,7 @@ struct kv_http_answer {
     uint64_t version;      /* X-Kv-Version */
     uint64_t length;       /* Content-Length */
     time_t modified;       /* Last-Modified */
+    int64_t expires_ns;    /* X-Kv-Expires, realtime */
     struct kv_buf body;    /* but for what went to a sink */
 };
 
@@ -41,7 +42,11 @@ struct kv_http_request {
     const struct kv_source *body;    /* NULL: none */
     const char *headers[4];          /* "Name: value"; up to a NULL */
     const struct kv_http_sink *sink; /* NULL: everything into answer->body */
-    bool endless;                    /* a stream, which may be silent for long */
+    unsigned timeout_ms;             /* for all of it; 0: none */
+    /* Called about once a second and after each signal; may be NULL. Not 0 ends the
+     * request, and kv_http_perform returns it. */
+    int (*tick)(void *ctx);
+    void *tick_ctx;
 };
 
 /* url is "[http://]HOST[:PORT][/PATH]" or https. 0, KV_EXIT_USAGE, KV_EXIT_LOCAL. */
@@ -57,6 +62,9 @@ int kv_http_perform(struct kv_http *http, const struct kv_http_request *request,
                     struct kv_http_answer *answer, struct kv_fault *fault);
 
 void kv_http_answer_done(struct kv_http_answer *answer);
+
+/* An RFC 3339 time in UTC, as kvfsd writes it, in nanoseconds; 0 when it is none. */
+int64_t kv_http_time_ns(const char *text);
 
 /* Where it goes, for messages. */
 const char *kv_http_place(const struct kv_http *http);

@@ -30,6 +30,7 @@
 /* The two halves of a rename are queued one right after the other; how long to wait for
  * the second when the first was the last to be read. */
 #define RENAME_WAIT_MS 50
+#define TICK_MS 1000
 /* How long a file that was found in a new directory is remembered. The mount tells of a
  * change that was made elsewhere a little after it can be seen; seconds would be much.
  */
@@ -210,6 +211,8 @@ static int show(struct watching *w, const char *type, const char *key, const cha
         change.value_len = value.len;
         entry.size = value.len;
     }
+    change.revision = entry.mod_revision;
+    change.size = entry.size;
     add_json(&json, &change, &entry);
     if (kv_buf_error(&json))
         return kv_fault_no_memory(w->fault);
@@ -548,7 +551,9 @@ static int run(struct watching *w)
         if (!status && !more) {
             status = settle(w);
             if (!status)
-                status = read_events(w, -1, &more);
+                status = read_events(w, w->watcher->tick ? TICK_MS : -1, &more);
+            if (!status && w->watcher->tick)
+                status = w->watcher->tick(w->watcher->ctx);
         }
         if (!status)
             status = handle_events(w);
@@ -575,6 +580,6 @@ int kv_mountio_watch(struct kv_access *access, const struct kv_watcher *watcher,
     int status = appear(&w, "", false);
     if (status)
         return status;
-    watcher->ready(watcher->ctx);
-    return run(&w);
+    status = watcher->ready(watcher->ctx);
+    return status ? status : run(&w);
 }

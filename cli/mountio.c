@@ -288,15 +288,6 @@ static int mount_append(struct kv_access *access, const char *key,
     return write_key(kv_mountio_of(access), key, O_APPEND, source, ret, fault);
 }
 
-/* Reading a file, adding and writing it would lose what others add meanwhile. */
-static int mount_incr(struct kv_access *access, const char *key, int64_t by,
-                      struct kv_buf *ret_value, struct kv_written *ret,
-                      struct kv_fault *fault)
-{
-    (void)access, (void)key, (void)by, (void)ret_value, (void)ret;
-    return kv_mountio_refuse("incr", fault);
-}
-
 /* Remove a directory and everything below it. 0 or a negative errno. */
 static int remove_tree(int at, const char *name)
 {
@@ -410,7 +401,6 @@ static const struct kv_access_ops mount_ops = {
     .get = mount_get,
     .put = mount_put,
     .append = mount_append,
-    .incr = mount_incr,
     .remove = mount_remove,
     .rename = mount_rename,
     .list = kv_mountio_list,

@@ -47,6 +47,13 @@ static const struct row rows[KV_OPTIONS] = {
     [KV_OPT_RAW] = {"raw", 0, NULL,
                     "the bytes of the values and nothing else, on a terminal too"},
     [KV_OPT_TREE] = {"tree", 0, NULL, "draw all that is below as a tree"},
+    [KV_OPT_TIMEOUT] = {"timeout", 0, "TIME", "give up after TIME, with exit status 1"},
+    [KV_OPT_CHANGE] = {"change", 0, NULL, "until the next change of the key"},
+    [KV_OPT_EQUALS] = {"equals", 0, "VALUE", "until the value is VALUE"},
+    [KV_OPT_GONE] = {"gone", 0, NULL, "until there is no such key"},
+    [KV_OPT_WAIT] = {"wait", 0, "TIME", "wait at most TIME for the lock"},
+    [KV_OPT_NO_WAIT] = {"no-wait", 0, NULL, "do not wait for the lock"},
+    [KV_OPT_EXEC] = {"exec", 0, "CMD", "run the shell command CMD for each change"},
     [KV_OPT_BY] = {"by", 0, "N", "add N, which may be negative, instead of 1"},
 };
 

@@ -34,6 +34,13 @@ enum kv_option {
     KV_OPT_RAW,
     KV_OPT_TREE,
     KV_OPT_BY,
+    KV_OPT_TIMEOUT,
+    KV_OPT_CHANGE,
+    KV_OPT_EQUALS,
+    KV_OPT_GONE,
+    KV_OPT_WAIT,
+    KV_OPT_NO_WAIT,
+    KV_OPT_EXEC,
     KV_OPTIONS,
 };
 

@@ -1,5 +1,6 @@
 /* From a command line to a command that runs: its options, the way to the keys. */
 #include "command.h"
+#include "mountio.h"
 
 #include "base/log.h"
 
@@ -139,6 +140,11 @@ static int run_command(struct kv_cli *cli, const struct kv_command *command, int
         status = check_operands(cli, command);
     if (!status && !command->keyless)
         status = kv_cli_need_access(cli);
+    if (!status && command->http_only && cli->way == KV_OPT_MOUNT) {
+        char what[32];
+        (void)snprintf(what, sizeof(what), "'kv %s'", command->name);
+        status = kv_mountio_refuse(what, &cli->fault);
+    }
     return status ? status : command->run(cli);
 }
 

@@ -94,7 +94,7 @@ kv: hint: kv get KEY..., or --dir=DIR, or --prefix=TEXT" "${kvw[@]}" get
     if [ "$name" = mount ]; then
         no="cannot be had on a mount
 kv: hint: use --url or --socket"
-        says "$name: incr says that it cannot: 2" 2 "kv: incr $no" "${kvw[@]}" incr "$d/n"
+        says "$name: incr says that it cannot: 2" 2 "kv: 'kv incr' $no" "${kvw[@]}" incr "$d/n"
         says "$name: --ttl says that it cannot: 2" 2 \
             "kv: --ttl, --if-absent and --if-revision $no" "${kvw[@]}" put --ttl 1s "$d/n" 1
         says '... and nothing was made' 1 "kv: '$d/n': there is no such key" \
