@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "fuse/attr.h"
+#include "fuse/orphan.h"
 
 #include <errno.h>
 #include <string.h>
@@ -126,14 +127,16 @@ bool kv_expect_lookup(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
 
 /* -- Attributes -- */
 
-/* Of an inode that is gone only its number and type are still known. */
+/* Of an inode that is gone only its number and type are still known, and its size to
+ * whoever has it open. */
 static int remembered(struct kv_mount *mount, fuse_ino_t ino, struct stat *ret)
 {
+    uint64_t size = kv_orphan_size(mount, ino);
     KV_SCOPED_LOCK(&mount->inodes.lock);
     const struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
     if (!inode)
         return -ESTALE;
-    struct kv_meta meta = {.id = ino, .mode = inode->type | 0700};
+    struct kv_meta meta = {.id = ino, .mode = inode->type | 0700, .size = size};
     meta.uid = getuid();
     meta.gid = getgid();
     kv_stat_fill(mount, ret, &meta);

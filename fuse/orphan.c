@@ -41,6 +41,32 @@ static struct kv_handle *handle_of(struct kv_mount *mount, pid_t tid, fuse_ino_t
     return own ? kv_handle_ref(own) : NULL;
 }
 
+static struct kv_handle *any_handle(struct kv_mount *mount, fuse_ino_t ino)
+{
+    struct kv_handle *best = NULL;
+    KV_SCOPED_LOCK(&mount->inodes.lock);
+    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    if (!inode)
+        return NULL;
+    KV_LIST_FOREACH(node, &inode->handles)
+    {
+        best = better(best, KV_CONTAINER_OF(node, struct kv_handle, node));
+    }
+    return best ? kv_handle_ref(best) : NULL;
+}
+
+uint64_t kv_orphan_size(struct kv_mount *mount, fuse_ino_t ino)
+{
+    struct kv_handle *handle = any_handle(mount, ino);
+    if (!handle)
+        return 0;
+    kv_lock(&handle->lock);
+    uint64_t size = kv_handle_size_locked(handle);
+    kv_unlock(&handle->lock);
+    kv_handle_drop(mount, handle);
+    return size;
+}
+
 bool kv_orphan_dir(struct kv_mount *mount, fuse_ino_t ino, struct kv_meta *ret)
 {
     uint64_t announced = kv_notifier_announced(mount->notifier);

@@ -6,6 +6,7 @@
  * paths may have been reused. */
 #include "fuse/replay.h"
 
+#include "fuse/orphan.h"
 #include "fuse/outside.h"
 #include "fuse/readonly.h"
 
@@ -362,7 +363,10 @@ static struct kv_record *replaced_record(struct kv_replay *replay,
     if (known)
         parts.meta.mode = inode->type | 0600;
     kv_unlock(&mount->inodes.lock);
-    return known ? kv_record_new(&parts) : NULL;
+    if (!known)
+        return NULL;
+    parts.meta.size = kv_orphan_size(mount, event->replaced_id);
+    return kv_record_new(&parts);
 }
 
 static int move(struct kv_replay *replay, const struct kv_event *event,

@@ -207,6 +207,42 @@ with open("map", "rb") as f:
 same(get("map")[:11], b"third third")
 END
 
+# What is open or mapped stays as it was when its name goes to another file.
+cat >"$work/kept.py" <<'END'
+from kvtest import *
+import mmap, socket
+
+near, far = socket.socketpair()
+old = b"0123456789" * 1000
+opened = {}
+for name in "renamed-over", "moved-over", "deleted", "removed":
+    put(name, old)
+    file = open(name, "rb", buffering=0)
+    opened[name] = file, mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE,
+                                   prot=mmap.PROT_READ)
+    put(name + ".new", b"new")
+print("opened", flush=True)
+sys.stdin.readline()
+for name, (file, mapping) in opened.items():
+    same((name, mapping[:] == old), (name, True))
+    same((name, os.sendfile(near.fileno(), file.fileno(), 0, 20000)), (name, 10000))
+    same((name, far.recv(20000, socket.MSG_WAITALL | socket.MSG_DONTWAIT) == old), (name, True))
+    same((name, file.read() == old), (name, True))
+END
+coproc KEPT { exec python3 "$work/kept.py" 2>&1; }
+kept=$KEPT_PID kept_out=${KEPT[0]} kept_in=${KEPT[1]}
+IFS= read -r -t "$deadline" -u "$kept_out" line
+rename_key s/renamed-over.new s/renamed-over >/dev/null
+mv moved-over.new moved-over
+delete s/deleted >/dev/null
+rm removed
+wait_for all_announced
+echo go >&"$kept_in"
+line=$(cat <&"$kept_out")
+wait "$kept"
+is 'python: files that are replaced or removed stay mapped, and whole for sendfile' \
+    "$?$line" 0
+
 # Eight processes count in one key, each step under the lock of another.
 cat >"$work/count.py" <<'END'
 from kvtest import *
