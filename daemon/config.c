@@ -61,6 +61,9 @@ static const struct kv_setting rows[] = {
     {"allow-host", 0, KV_SETTING_LIST, FIELD(allowed_hosts), "NAME", 0, 0,
      "accept NAME in the Host header besides the addresses listened on; may be given "
      "again"},
+    {"cors-origin", 0, KV_SETTING_LIST, FIELD(cors_origins), "ORIGIN", 0, 0,
+     "let web pages from ORIGIN, such as https://app.example:8443, use the HTTP API; may "
+     "be given again"},
     {"http-threads", 0, KV_SETTING_NUMBER, FIELD(http_threads), "N", 1, 1024,
      "threads for each TCP listener; as a rule a good number for this machine"},
     {"mount-threads", 0, KV_SETTING_NUMBER, FIELD(mount_threads), "N", 1, 1024,
@@ -342,6 +345,7 @@ void kv_config_done(struct kv_config *config)
     kv_config_list_done(&config->mounts);
     kv_config_list_done(&config->listen);
     kv_config_list_done(&config->allowed_hosts);
+    kv_config_list_done(&config->cors_origins);
     *config = (struct kv_config){0};
 }
 

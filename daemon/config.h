@@ -19,7 +19,7 @@
 
 struct kv_config {
     char *data, *socket, *file, *log;
-    struct kv_config_list mounts, listen, allowed_hosts;
+    struct kv_config_list mounts, listen, allowed_hosts, cors_origins;
     struct kv_config_owner owner; /* of keys that are made over HTTP */
     enum kv_sync sync;
     uint64_t sync_interval_ms;

@@ -124,6 +124,7 @@ static int start_httpd(struct daemon *daemon)
         .threads = (unsigned)config->http_threads,
         .insecure = config->insecure,
         .allowed_hosts = (const char *const *)config->allowed_hosts.items,
+        .cors_origins = (const char *const *)config->cors_origins.items,
         .max_connections = (unsigned)config->max_connections,
         .max_watches = (unsigned)config->max_watches,
         .max_memory_bytes = config->max_http_memory,

@@ -95,6 +95,29 @@ bool kv_origin_is_own(const char *origin, size_t len, const char *host, size_t h
     return false;
 }
 
+bool kv_origin_allowed(const char *origin, size_t len, const char *const *allowed)
+{
+    for (; allowed && *allowed; allowed++)
+        if (same(origin, len, *allowed, strlen(*allowed)))
+            return true;
+    return false;
+}
+
+bool kv_origin_valid(const char *origin)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        size_t scheme = strlen(schemes[i]);
+        if (strncasecmp(origin, schemes[i], scheme) != 0)
+            continue;
+        const char *host = origin + scheme;
+        size_t len = strlen(host), name = name_len(host, len);
+        return name > 0 && port_is_valid(host + name, len - name) &&
+               strcspn(host, "/?#@* \t,\"\\") == len;
+    }
+    return false;
+}
+
 bool kv_address_is_loopback(const struct sockaddr *address)
 {
     if (address->sa_family == AF_UNIX)

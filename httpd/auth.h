@@ -28,6 +28,13 @@ bool kv_host_allowed(const char *host, size_t len, const char *const *allowed);
 bool kv_origin_is_own(const char *origin, size_t len, const char *host,
                       size_t host_len);
 
+/* Whether an Origin value is one of allowed (NULL-terminated, or NULL). */
+bool kv_origin_allowed(const char *origin, size_t len, const char *const *allowed);
+
+/* Whether the text is an origin, "https://host" or "http://host:port", and nothing
+ * more. */
+bool kv_origin_valid(const char *origin);
+
 /* 127.0.0.0/8 and ::1, also when mapped; a Unix address counts as loopback. */
 bool kv_address_is_loopback(const struct sockaddr *address);
 

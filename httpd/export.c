@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "httpd/conn.h"
 #include "httpd/describe.h"
+#include "httpd/gzip.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
 #include "store/scan.h"
@@ -93,11 +94,9 @@ static void fill(struct kv_export *export)
     export->failed = (err && err != -ENOENT) || kv_buf_error(&export->out);
 }
 
-/* MHD_ContentReaderCallback */
-static ssize_t read_lines(void *cls, uint64_t pos, char *buf, size_t max)
+static ssize_t read_lines(void *cls, char *buf, size_t max)
 {
     struct kv_export *export = cls;
-    (void)pos;
     if (export->sent == export->out.len && !export->ended) {
         kv_buf_reset(&export->out);
         export->sent = 0;
@@ -116,6 +115,13 @@ static ssize_t read_lines(void *cls, uint64_t pos, char *buf, size_t max)
     memcpy(buf, export->out.data + export->sent, len);
     export->sent += len;
     return (ssize_t)len;
+}
+
+/* MHD_ContentReaderCallback */
+static ssize_t read_plain(void *cls, uint64_t pos, char *buf, size_t max)
+{
+    (void)pos;
+    return read_lines(cls, buf, max);
 }
 
 static void free_export(void *cls)
@@ -162,6 +168,19 @@ static bool enter(struct kv_request *request)
     return false;
 }
 
+static struct MHD_Response *make_response(struct kv_request *request,
+                                          struct kv_export *export)
+{
+    struct MHD_Response *response = NULL;
+    if (kv_gzip_wanted(request))
+        response = kv_gzip_response(
+            request, &(struct kv_gzip_source){read_lines, free_export, export});
+    if (!response)
+        response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024,
+                                                     read_plain, export, free_export);
+    return response;
+}
+
 void kv_export_get(struct kv_request *request)
 {
     const char *dir;
@@ -178,10 +197,7 @@ void kv_export_get(struct kv_request *request)
     export->request = request;
     export->start_ns = kv_clock_monotonic_ns();
     int err = kv_scan_open(request->http->store, dir, dir_len, &export->scan);
-    struct MHD_Response *response =
-        err ? NULL
-            : MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 16 * 1024, read_lines,
-                                                export, free_export);
+    struct MHD_Response *response = err ? NULL : make_response(request, export);
     if (!response) {
         free_export(export);
         kv_reply_errno(request, err ? err : -ENOMEM, dir, dir_len);
@@ -191,5 +207,6 @@ void kv_export_get(struct kv_request *request)
     kv_reply(request, 200, response);
     kv_reply_header(request, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
     kv_reply_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    kv_reply_header(request, MHD_HTTP_HEADER_VARY, "Accept-Encoding");
     kv_reply_header_u64(request, "X-Kv-Revision", kv_scan_revision(export->scan));
 }

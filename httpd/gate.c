@@ -89,6 +89,10 @@ static struct kv_field *field_of(struct kv_headers *headers, const char *name,
     case 17:
         return strncasecmp(name, "Transfer-Encoding", 17) == 0 ? &headers->encoding
                                                                : NULL;
+    case 29:
+        return strncasecmp(name, "Access-Control-Request-Method", 29) == 0
+                   ? &headers->cors_method
+                   : NULL;
     case 19:
         return strncasecmp(name, "If-Unmodified-Since", 19) == 0
                    ? &headers->if_unmodified_since
@@ -228,11 +232,16 @@ static bool check_browser(struct kv_request *request)
                                            request->http->allowed_hosts))
         return refuse(request, 403, "host_not_allowed",
                       "this daemon does not go by the host name in the request target");
-    if (headers->origin.text &&
-        !kv_origin_is_own(headers->origin.text, headers->origin.len, host->text,
-                          host->len))
+    const struct kv_field *origin = &headers->origin;
+    if (!origin->text ||
+        kv_origin_is_own(origin->text, origin->len, host->text, host->len))
+        return true;
+    if (!kv_origin_allowed(origin->text, origin->len, request->http->cors_origins))
         return refuse(request, 403, "origin_not_allowed",
-                      "web pages of another origin may not use this daemon");
+                      "web pages of another origin may not use this daemon; "
+                      "--cors-origin names those that may");
+    request->cors_origin = origin->text;
+    request->cors_origin_len = origin->len;
     return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "httpd/gzip.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -45,12 +46,18 @@ void kv_reply_buf(struct kv_request *request, unsigned status, const char *conte
         return;
     }
     request->answer_bytes = len;
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
+    bool large = len >= KV_GZIP_MIN_BYTES;
+    struct MHD_Response *response = NULL;
+    if (large && request->method == KV_GET && kv_gzip_wanted(request))
+        response = kv_gzip_bytes(request, data, len, free, data);
+    if (!response)
+        response = MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
     if (!response)
         free(data);
     kv_reply(request, status, response);
     kv_reply_header(request, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    if (large)
+        kv_reply_header(request, MHD_HTTP_HEADER_VARY, "Accept-Encoding");
 }
 
 void kv_reply_header(struct kv_request *request, const char *name, const char *value)

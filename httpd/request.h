@@ -49,7 +49,7 @@ struct kv_http_counters {
 
 struct kv_http {
     struct kv_store *store;
-    const char *const *allowed_hosts;
+    const char *const *allowed_hosts, *const *cors_origins;
     const char *version;
     uint64_t max_body_bytes;
     uint64_t max_body_memory; /* of all requests together */
@@ -77,7 +77,8 @@ enum kv_method {
     KV_PUT = 1 << 2,
     KV_POST = 1 << 3,
     KV_DELETE = 1 << 4,
-    KV_OTHER_METHOD = 1 << 5,
+    KV_OPTIONS = 1 << 5, /* answered in cors.c alone */
+    KV_OTHER_METHOD = 1 << 6,
 };
 
 enum kv_stage {
@@ -112,6 +113,8 @@ struct kv_request {
     struct MHD_Response *response;
     uint64_t answer_bytes; /* of its body; 0: none, or a stream */
     uint64_t answer_taken; /* of http->answers, until the request is reset */
+    const char *cors_origin; /* of the page that asks, when it is another's */
+    size_t cors_origin_len;
     bool streams;          /* the answer sees to its deadline itself */
     bool borrowed; /* the response belongs to record, which is held until it is sent off
                     */

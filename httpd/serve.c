@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "httpd/conn.h"
+#include "httpd/cors.h"
 #include "httpd/gate.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
@@ -20,6 +21,8 @@
 
 static enum MHD_Result send_answer(struct kv_request *request)
 {
+    if (request->cors_origin)
+        kv_cors_finish(request);
     if (!request->response)
         return MHD_NO; /* out of memory: all that is left is to close */
     enum MHD_Result result =
@@ -47,11 +50,8 @@ static enum kv_method method_of(const char *name)
     static const struct {
         const char *name;
         enum kv_method method;
-    } methods[] = {{"GET", KV_GET},
-                   {"PUT", KV_PUT},
-                   {"DELETE", KV_DELETE},
-                   {"POST", KV_POST},
-                   {"HEAD", KV_HEAD}};
+    } methods[] = {{"GET", KV_GET},   {"PUT", KV_PUT},   {"DELETE", KV_DELETE},
+                   {"POST", KV_POST}, {"HEAD", KV_HEAD}, {"OPTIONS", KV_OPTIONS}};
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++)
         if (strcmp(name, methods[i].name) == 0)
             return methods[i].method;
@@ -95,7 +95,7 @@ static enum MHD_Result begin(struct kv_request *request, const char *version,
     request->stage = KV_STAGE_BODY;
     if (!kv_gate_check(request, version, method))
         return send_answer(request);
-    bool found = kv_route_find(request);
+    bool found = !kv_cors_preflight(request) && kv_route_find(request);
     if (!headers->chunked && headers->content_length == 0)
         return MHD_YES;
     request->body_start_ns = kv_clock_monotonic_ns();

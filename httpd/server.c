@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "httpd/auth.h"
 #include "httpd/conn.h"
 #include "httpd/listen.h"
 #include "httpd/loan.h"
@@ -133,6 +134,7 @@ static int set_up(struct kv_httpd *httpd, const struct kv_httpd_config *config)
     if (err)
         return err;
     http->allowed_hosts = config->allowed_hosts;
+    http->cors_origins = config->cors_origins;
     http->version = config->version ? config->version : "unknown";
     http->max_body_bytes = or_default(config->max_body_bytes, status.max_value_bytes);
     http->max_body_memory =
@@ -286,9 +288,24 @@ static int init_locks(struct kv_httpd *httpd)
     return err ? err : kv_drain_init(&httpd->http.drain);
 }
 
+static int check_origins(const struct kv_httpd_config *config)
+{
+    for (const char *const *o = config->cors_origins; o && *o; o++) {
+        if (kv_origin_valid(*o))
+            continue;
+        kv_error("'%s' is no origin of web pages: https://HOST or http://HOST:PORT, "
+                 "and nothing behind it",
+                 *o);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int start_all(struct kv_httpd *httpd, const struct kv_httpd_config *config)
 {
-    int err = set_up(httpd, config);
+    int err = check_origins(config);
+    if (!err)
+        err = set_up(httpd, config);
     if (!err)
         err = open_listeners(httpd, config);
     if (!err)

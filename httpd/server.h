@@ -33,6 +33,8 @@ struct kv_httpd_config {
     const char *const
         *allowed_hosts; /* Host values accepted besides the loopback names, the
                            listen addresses; NULL-terminated; or NULL */
+    const char *const *cors_origins; /* origins whose web pages may use the API; NULL-
+                                        terminated; or NULL */
     unsigned max_connections, max_connections_per_address, max_watches; /* 0: default */
     uint64_t max_body_bytes;   /* 0: the store's value limit (and a little for JSON) */
     uint64_t max_memory_bytes; /* of request bodies, and as much of answers; 0: four of

@@ -15,6 +15,7 @@
 
 #include "httpd/describe.h"
 #include "httpd/field.h"
+#include "httpd/gzip.h"
 #include "httpd/loan.h"
 #include "httpd/reply.h"
 
@@ -64,13 +65,17 @@ static bool add(struct MHD_Response *response, const char *name, const char *for
     return MHD_add_response_header(response, name, text) == MHD_YES;
 }
 
-static bool add_headers(struct MHD_Response *response, const struct kv_record *record)
+/* dress: what its tag says of the form in which the value goes out; "" for its bytes.
+ */
+static bool add_headers(struct MHD_Response *response, const struct kv_record *record,
+                        const char *dress)
 {
     const struct kv_meta *meta = &record->meta;
     char date[KV_HTTP_DATE_SIZE], expires[KV_TIME_SIZE];
     kv_http_date(date, meta->mtime_ns);
     kv_time_text(expires, meta->expiry_ns);
-    return add(response, MHD_HTTP_HEADER_ETAG, "\"%" PRIu64 "\"", meta->mod_revision) &&
+    return add(response, MHD_HTTP_HEADER_ETAG, "\"%" PRIu64 "%s\"", meta->mod_revision,
+               dress) &&
            add(response, MHD_HTTP_HEADER_LAST_MODIFIED, "%s", date) &&
            add(response, "X-Kv-Version", "%" PRIu64, meta->version) &&
            add(response, "X-Kv-Revision", "%" PRIu64, meta->mod_revision) &&
@@ -89,13 +94,13 @@ static bool add_type(struct MHD_Response *response, const struct kv_record *reco
                kept ? kept : "application/octet-stream") &&
            (!kept || add(response, "Content-Security-Policy", "sandbox")) &&
            add(response, "X-Content-Type-Options", "nosniff") &&
-           add(response, MHD_HTTP_HEADER_VARY, "Accept");
+           add(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
 }
 
 static bool add_all_headers(struct MHD_Response *response,
                             const struct kv_record *record)
 {
-    return add_headers(response, record) && add_type(response, record) &&
+    return add_headers(response, record, "") && add_type(response, record) &&
            add(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
 }
 
@@ -191,11 +196,62 @@ static struct ready *attach(struct kv_record *record)
     return winner;
 }
 
+static void unref_record(void *record)
+{
+    kv_record_unref(record);
+}
+
+/* Whether the value goes out compressed: text, and the client likes that. */
+static bool wants_gzip(const struct kv_request *request, unsigned status,
+                       const struct kv_record *record)
+{
+    size_t len;
+    if (status != 200 || request->method != KV_GET ||
+        record->meta.size < KV_GZIP_MIN_BYTES || !kv_gzip_wanted(request))
+        return false;
+    const char *type = kv_content_type(record->xattrs, record->xattrs_len, &len);
+    return type && kv_gzip_is_text(type, len);
+}
+
+/* False: there is no room for it, so the value goes out as it is. */
+static bool reply_gzip(struct kv_request *request, struct kv_record *record)
+{
+    size_t size = (size_t)record->meta.size;
+    struct MHD_Response *response;
+    if (size <= COPY_MAX) {
+        response = kv_gzip_bytes(request, record->value, size, unref_record,
+                                 kv_record_ref(record));
+        if (!response)
+            kv_record_unref(record);
+    } else {
+        struct kv_loan *loan;
+        if (kv_loan_begin(request->http->loans, record, &loan))
+            return false;
+        response = kv_gzip_bytes(request, loan->record->value, size, end_loan, loan);
+        if (!response)
+            kv_loan_end(loan);
+    }
+    if (!response)
+        return false;
+    if (!add_headers(response, record, "-gzip") || !add_type(response, record)) {
+        MHD_destroy_response(response);
+        response = NULL;
+    }
+    request->answer_bytes = size;
+    kv_reply(request, 200, response);
+    return true;
+}
+
 void kv_value_reply(struct kv_request *request, unsigned status,
                     struct kv_record *record)
 {
-    struct ready *ready = kv_record_attachment(record);
-    if (!ready && may_attach(record))
+    if (wants_gzip(request, status, record) && reply_gzip(request, record)) {
+        kv_record_unref(record);
+        return;
+    }
+    /* Answers to pages of other origins get headers of their own (cors.h). */
+    struct ready *ready = request->cors_origin ? NULL : kv_record_attachment(record);
+    if (!ready && !request->cors_origin && may_attach(record))
         ready = attach(record);
     if (!ready) {
         reply_part(request, status, record, 0, (size_t)record->meta.size);

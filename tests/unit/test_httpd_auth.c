@@ -117,7 +117,35 @@ START_TEST(loopback_is_all_of_127_and_one_v6_address)
 }
 END_TEST
 
-KV_SUITE("httpd_auth", host_may_be_loopback_or_an_address,
+START_TEST(an_origin_is_a_scheme_and_a_host)
+{
+    static const char *const good[] = {"http://a", "https://a.example", "HTTP://a:1",
+                                       "https://[::1]:8443"};
+    static const char *const bad[] = {
+        "",         "a", "ftp://a",    "http://", "http://a/", "http://a:x",
+        "http://*", "*", "http://a b", "null",    "http://u@a"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        ck_assert_msg(kv_origin_valid(good[i]), "%s", good[i]);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        ck_assert_msg(!kv_origin_valid(bad[i]), "%s", bad[i]);
+}
+END_TEST
+
+START_TEST(only_origins_that_are_named_are_allowed)
+{
+    static const char *const allowed[] = {"https://a.example", "http://b:81", NULL};
+    ck_assert(kv_origin_allowed(KV_LIT("https://a.example"), allowed));
+    ck_assert(kv_origin_allowed(KV_LIT("HTTP://B:81"), allowed));
+    ck_assert(!kv_origin_allowed(KV_LIT("https://a.example:443"), allowed));
+    ck_assert(!kv_origin_allowed(KV_LIT("https://a.exampl"), allowed));
+    ck_assert(!kv_origin_allowed(KV_LIT("https://a.example.evil"), allowed));
+    ck_assert(!kv_origin_allowed(KV_LIT(""), allowed));
+    ck_assert(!kv_origin_allowed(KV_LIT("https://a.example"), NULL));
+}
+END_TEST
+
+KV_SUITE("httpd_auth", an_origin_is_a_scheme_and_a_host,
+         only_origins_that_are_named_are_allowed, host_may_be_loopback_or_an_address,
          host_of_somebody_else_is_refused, host_names_can_be_added,
          origin_is_own_when_it_is_the_host, origin_of_another_page_is_foreign,
          loopback_is_all_of_127_and_one_v6_address)
