@@ -277,8 +277,11 @@ static int divert_log(const struct kv_config *config)
 
 static int run(struct daemon *daemon)
 {
-    raise_file_limit();
     int err = divert_log(&daemon->config);
+    raise_file_limit();
+    /* The allocator of a sanitizer has no such threshold. */
+    if (!mallopt(M_MMAP_THRESHOLD, GIVEN_BACK_BYTES))
+        kv_debug("large values that are freed stay in the daemon's memory");
     if (!err) {
         err = kv_quit_init(&daemon->quit);
         if (err)
@@ -374,8 +377,6 @@ static int parsed(struct daemon *daemon, int err, const struct kv_buf *error)
 
 static int kvfsd(int argc, char *argv[])
 {
-    if (!mallopt(M_MMAP_THRESHOLD, GIVEN_BACK_BYTES))
-        kv_warning("large values that are freed stay in the daemon's memory");
     struct daemon daemon = {0};
     KV_CLEANUP(kv_buf_done) struct kv_buf error = {0};
     int err = kv_config_parse(&daemon.config, argc, argv, &error);

@@ -62,6 +62,16 @@ ended()
     wait_for test ! -e "/proc/$1" && wait_for flock -n "$data/kvfs.lock" true
 }
 
+# unmount DIR...: a change is announced a moment after it was made, and until then the mount
+# is in use.
+unmount()
+{
+    local dir
+    for dir; do
+        wait_for umount "$dir" || return 1
+    done
+}
+
 options_of()
 {
     findmnt -no OPTIONS "$1"
@@ -120,7 +130,7 @@ stop_recording
 # with OPTIONS [SOURCE]: mounted on $app with these options.
 with()
 {
-    umount "$app" 2>/dev/null
+    ! findmnt -n "$app" >/dev/null || unmount "$app" || return 1
     "${mount_kvfs[@]}" "${2:-$data}" "$app" -o "$1"
 }
 
@@ -142,8 +152,8 @@ is '... names the source' "$(findmnt -no SOURCE "$app")" mine
 ok 'the words of fstab mean nothing' \
     with defaults,auto,user=joe,nofail,_netdev,x-systemd.automount,X-a=b,comment=c,relatime
 ok 'mount.kvfs is the same' mount -t kvfs -o "ro" "$data" "$work/app2" -o X-mount.mkdir
-umount "$work/app2"
-umount "$app"
+unmount "$work/app2"
+unmount "$app"
 
 # refused NAME STATUS REASON OPTIONS: as mount(8) says it.
 refused()
@@ -160,7 +170,7 @@ refused 'a subdir that is not there' 32 \
 refused 'a log that is no path' 1 \
     "mount option 'log' must be an absolute path, not 'file'" log=file
 ok 'mount -s tolerates what it does not know' "${mount_kvfs[@]}" -s "$data" "$app" -o what
-umount "$app"
+unmount "$app"
 ok 'mount -f does nothing' "${mount_kvfs[@]}" -f "$data" "$app" -o rw
 is '... indeed' "$(findmnt -n "$app")" ''
 fails 'options cannot be changed later' 'options cannot be changed while it is mounted' \
@@ -230,7 +240,7 @@ done
 is '64 mounts are possible' "$made" 64
 is '... and one more is 409 too_many_mounts' "$(refusal "$(ask "$app")")" \
     "409 too_many_mounts: cannot mount on '$app': at most 64 mounts"
-umount "$work"/many/*
+unmount "$work"/many/*
 ok 'those that are unmounted from outside are noticed' \
     wait_for eval '[ "$(curl -sS "$url/v1/status" | jq ".mounts | length")" = 1 ]'
 
@@ -269,14 +279,14 @@ unset KV_SOCKET
 
 # -- The end ---------------------------------------------------------------------------
 
-umount "$mnt"
+unmount "$mnt"
 ok 'umount of the last mount ends the daemon' ended "$pid"
 ok '... which says why' grep -q 'no mount is left: stopping' "$log"
 is '... and leaves nothing but its data' "$(ls "$data")" "$(lines data.mdb kvfs.lock lock.mdb)"
 
 again=0
 while [ "$again" -lt 10 ] && "${mount_kvfs[@]}" "$data" "$mnt" -o "log=$log" &&
-    [ "$(cat "$mnt/key")" = one ] && umount "$mnt"; do
+    [ "$(cat "$mnt/key")" = one ] && unmount "$mnt"; do
     again=$((again + 1))
 done
 is 'mounting again at once, while it still ends, waits for that' "$again" 10
@@ -291,7 +301,7 @@ is '... have one daemon' \
     "$(daemon_pid >/dev/null; jq -r '.mounts[].path' "$work/body" | sort)" \
     "$(lines "$app" "$mnt" | sort)"
 pid=$(daemon_pid)
-umount "$mnt" "$app"
+unmount "$mnt" "$app"
 ok '... that ends with both' ended "$pid"
 
 # -- What goes wrong while it starts ---------------------------------------------------
@@ -317,7 +327,7 @@ is 'over TCP there are no mounts to be asked for' \
 is '... nor made' "$(curl -q -sS -d "{\"dir\":\"$work/other\"}" "$tcp/v1/mounts" |
     jq -r .error.code)" local_only
 pid=$(daemon_pid)
-umount "$mnt" "$app"
+unmount "$mnt" "$app"
 ok 'it ends with its last mount although it serves TCP, too' ended "$pid"
 
 # -- A daemon that was there -----------------------------------------------------------
@@ -329,7 +339,7 @@ is '... of the same daemon' \
     "$(curl -q -sS --unix-socket "$sock" http://localhost/v1/mounts | jq .pid)" "$daemon"
 is '... by their names' "$(findmnt -no SOURCE "$app"; findmnt -no SOURCE "$work/app2")" \
     "$(lines "$sock" "$data")"
-umount "$app" "$work/app2" "$mnt"
+unmount "$app" "$work/app2" "$mnt"
 ok 'umount is noticed' wait_for grep -q "'$mnt' was unmounted" "$log"
 is '... and does not end it' "$(get key)" one
 
@@ -371,7 +381,7 @@ if [ -u "$(command -v mount)" ] && [ -u "$(command -v fusermount3)" ]; then
     ok 'a user mounts what fstab lets users mount' "${user[@]}" mount "$work/mine"
     ok '... writes' "${user[@]}" sh -c 'echo mine >"$1"' - "$work/mine/key"
     is '... and is who runs it' "$(stat -c %u "$work/keys/data.mdb")" 65534
-    ok '... and unmounts it' "${user[@]}" umount "$work/mine"
+    ok '... and unmounts it' wait_for "${user[@]}" umount "$work/mine"
     ok '... which ends it' wait_for flock -n "$work/keys/kvfs.lock" true
     umount /etc/fstab
 else
@@ -403,7 +413,7 @@ is 'without log= the system keeps the log' $? 0
 ok '... with name, process and level' wait_for grep -qE \
     "^<29>.* kvfsd\[$(daemon_pid)\]: ready" "$work/syslog"
 pid=$(daemon_pid)
-umount "$mnt"
+unmount "$mnt"
 ok '... to the end' wait_for grep -q 'no mount is left: stopping' "$work/syslog"
 ok '... of the daemon' ended "$pid"
 

@@ -99,6 +99,7 @@ START_TEST(sloppy_ignores_what_is_unknown_behind_it)
 {
     ck_assert_int_eq(kv_mountspec_make("/a", "sloppy,what,ro", &spec, &error), 0);
     ck_assert(spec.read_only);
+    kv_mountspec_done(&spec);
     refused("/a,what,sloppy", "unknown mount option 'what'");
     refused("/a,sloppy,uid=x", "uid must be a number up to 4294967294, not 'x'");
 }
