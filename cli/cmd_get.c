@@ -1,8 +1,11 @@
 /* kv get: the bytes of a value as they are, or several keys with their values. */
 #include "command.h"
+#include "history.h"
+#include "mountio.h"
 
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -109,10 +112,35 @@ static int show(struct kv_cli *cli, const struct kv_entry *entry, const char *va
     return ferror(stdout) ? kv_cli_flush(cli) : 0;
 }
 
+/* --rev: what it was, which only HTTP knows. */
+static int get_old(struct kv_cli *cli, const char *key, struct getting *getting)
+{
+    const char *text = cli->args.values[KV_OPT_REV];
+    uint64_t revision;
+    if (cli->way == KV_OPT_MOUNT)
+        return kv_mountio_refuse("--rev", &cli->fault);
+    if (kv_text_number(text, &revision) || revision == 0 || revision == UINT64_MAX)
+        return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
+                            "--rev must be a number from 1 on, not '%s'", text);
+    int status = kv_history_value(kv_client_of(cli->access), key, revision,
+                                  &getting->value, &cli->fault);
+    if (status || getting->whole || getting->value.len == 0)
+        return status;
+    getting->last = getting->value.data[getting->value.len - 1];
+    (void)fwrite(getting->value.data, 1, getting->value.len, stdout);
+    return ferror(stdout) ? kv_cli_flush(cli) : 0;
+}
+
+static int get_any(struct kv_cli *cli, const char *key, struct getting *getting)
+{
+    return kv_option_given(&cli->args, KV_OPT_REV) ? get_old(cli, key, getting)
+                                                   : get_one(cli, key, getting);
+}
+
 static int fetch_and_show(struct kv_cli *cli, const char *key)
 {
     KV_CLEANUP(getting_done) struct getting getting = {.cli = cli, .whole = true};
-    int status = get_one(cli, key, &getting);
+    int status = get_any(cli, key, &getting);
     const char *value = getting.value.data ? getting.value.data : "";
     getting.entry.key = key;
     return status ? status : show(cli, &getting.entry, value, getting.value.len);
@@ -195,7 +223,7 @@ static int get_bytes(struct kv_cli *cli, const char *key)
     KV_CLEANUP(getting_done) struct getting getting = {.cli = cli};
     int status = kv_cli_check_key(cli, key);
     if (!status)
-        status = get_one(cli, key, &getting);
+        status = get_any(cli, key, &getting);
     if (status)
         return status;
     /* So that the prompt does not stick to the value; a program gets what is stored. */
@@ -217,6 +245,9 @@ static int run_get(struct kv_cli *cli)
     if (cli->args.count > 0 && (dir || prefix))
         return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
                             "KEY excludes --dir and --prefix");
+    if ((dir || prefix) && kv_option_given(&cli->args, KV_OPT_REV))
+        return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
+                            "--rev excludes --dir and --prefix");
     if (dir || prefix)
         return get_listed(cli);
     bool plain = cli->output == KV_OUTPUT_TEXT || cli->output == KV_OUTPUT_VALUE;
@@ -245,9 +276,13 @@ const struct kv_command kv_cmd_get = {
         "\\xNN. "
         "--raw writes the values alone, one behind the other, -o value each with a "
         "newline at its end, -o table sizes, versions and revisions too. In JSON a "
-        "value that is not UTF-8 is base64, and \"encoding\" says so.",
-    .options =
-        KV_OPT_BIT(KV_OPT_DIR) | KV_OPT_BIT(KV_OPT_PREFIX) | KV_OPT_BIT(KV_OPT_RAW),
+        "value that is not UTF-8 is base64, and \"encoding\" says so.\n"
+        "\n"
+        "--rev shows what a key was at any revision of the store, as far back as the "
+        "log "
+        "goes ('kv history'), also under the name that it had then; not on a mount.",
+    .options = KV_OPT_BIT(KV_OPT_DIR) | KV_OPT_BIT(KV_OPT_PREFIX) |
+               KV_OPT_BIT(KV_OPT_RAW) | KV_OPT_BIT(KV_OPT_REV),
     .outputs = KV_OUTPUT_BIT(KV_OUTPUT_TABLE) | KV_OUTPUT_BIT(KV_OUTPUT_VALUE),
     .least = 0,
     .most = -1,

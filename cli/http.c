@@ -219,6 +219,8 @@ static size_t on_send(char *data, size_t size, size_t count, void *ctx)
         return CURL_READFUNC_ABORT;
     }
     exchange->sent += (uint64_t)n;
+    if (exchange->request->sent)
+        exchange->request->sent(exchange->request->sent_ctx, (size_t)n);
     return (size_t)n;
 }
 
@@ -236,7 +238,8 @@ static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down,
 static int on_rewind(void *ctx, curl_off_t offset, int origin)
 {
     struct exchange *exchange = ctx;
-    if (origin != SEEK_SET || offset < 0)
+    if (origin != SEEK_SET || offset < 0 ||
+        (exchange->request->body->stream && (uint64_t)offset != exchange->sent))
         return CURL_SEEKFUNC_CANTSEEK;
     exchange->sent = (uint64_t)offset;
     return CURL_SEEKFUNC_OK;
@@ -250,7 +253,7 @@ static void set_body(CURL *curl, struct exchange *exchange)
     if (request->body) {
         curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
         curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE,
-                         (curl_off_t)request->body->size);
+                         request->body->stream ? -1 : (curl_off_t)request->body->size);
         curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_send);
         curl_easy_setopt(curl, CURLOPT_READDATA, exchange);
         curl_easy_setopt(curl, CURLOPT_SEEKFUNCTION, on_rewind);
@@ -317,7 +320,8 @@ static int judge(struct kv_http *http, CURLcode code, struct exchange *exchange,
     if (exchange->stopped)
         return exchange->stopped;
     if (exchange->read_error)
-        return kv_fault_set(fault, KV_EXIT_LOCAL, NULL, "cannot read the value: %s",
+        return kv_fault_set(fault, KV_EXIT_LOCAL, NULL,
+                            "cannot read what is to be sent: %s",
                             strerror((int)-exchange->read_error));
     curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &exchange->answer->status);
     /* A refusal may come while the body is still being sent, and the connection end. */

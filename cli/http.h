@@ -47,6 +47,8 @@ struct kv_http_request {
      * request, and kv_http_perform returns it. */
     int (*tick)(void *ctx);
     void *tick_ctx;
+    void (*sent)(void *ctx, size_t len); /* bytes of the body; may be NULL */
+    void *sent_ctx;
 };
 
 /* url is "[http://]HOST[:PORT][/PATH]" or https. 0, KV_EXIT_USAGE, KV_EXIT_LOCAL. */

@@ -54,6 +54,9 @@ static const struct row rows[KV_OPTIONS] = {
     [KV_OPT_WAIT] = {"wait", 0, "TIME", "wait at most TIME for the lock"},
     [KV_OPT_NO_WAIT] = {"no-wait", 0, NULL, "do not wait for the lock"},
     [KV_OPT_EXEC] = {"exec", 0, "CMD", "run the shell command CMD for each change"},
+    [KV_OPT_REV] = {"rev", 0, "REV", "as it was at revision REV of the store"},
+    [KV_OPT_LIMIT] = {"limit", 0, "N", "at most N"},
+    [KV_OPT_SKIP] = {"skip", 0, "N", "leave out the first N lines"},
     [KV_OPT_BY] = {"by", 0, "N", "add N, which may be negative, instead of 1"},
 };
 

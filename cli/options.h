@@ -41,6 +41,9 @@ enum kv_option {
     KV_OPT_WAIT,
     KV_OPT_NO_WAIT,
     KV_OPT_EXEC,
+    KV_OPT_REV,
+    KV_OPT_LIMIT,
+    KV_OPT_SKIP,
     KV_OPTIONS,
 };
 

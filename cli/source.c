@@ -84,6 +84,18 @@ int kv_source_fd(struct kv_source *source, int fd, struct kv_fault *fault)
     return drain(fd, source->fd, &source->size, fault);
 }
 
+int kv_source_stream(struct kv_source *source, int fd, struct kv_fault *fault)
+{
+    *source = (struct kv_source){.fd = fd, .stream = true};
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return cannot_read(fault);
+    off_t start = S_ISREG(st.st_mode) ? lseek(fd, 0, SEEK_CUR) : -1;
+    if (start >= 0 && st.st_size > start)
+        source->size = (uint64_t)(st.st_size - start);
+    return 0;
+}
+
 void kv_source_done(struct kv_source *source)
 {
     if (source->owned)
@@ -94,6 +106,13 @@ void kv_source_done(struct kv_source *source)
 ssize_t kv_source_read(const struct kv_source *source, uint64_t offset, void *buffer,
                        size_t len)
 {
+    while (source->stream) {
+        ssize_t n = read(source->fd, buffer, len);
+        if (n >= 0)
+            return n;
+        if (errno != EINTR)
+            return -errno;
+    }
     if (offset >= source->size)
         return 0;
     if (len > source->size - offset)

@@ -8,6 +8,7 @@
 
 #include "fault.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -20,6 +21,7 @@ struct kv_source {
     bool owned; /* fd is to be closed */
     off_t start;
     uint64_t size;
+    bool stream; /* read once, in order; size 0: not known beforehand */
 };
 
 /* The bytes stay the caller's. */
@@ -27,6 +29,10 @@ void kv_source_bytes(struct kv_source *source, const void *data, size_t len);
 
 /* All that fd has to give, from where it stands. 0 or KV_EXIT_LOCAL. */
 int kv_source_fd(struct kv_source *source, int fd, struct kv_fault *fault);
+
+/* The same for what need not be stored whole: it is read while it is sent, from where
+ * fd stands, and only once. 0 or KV_EXIT_LOCAL. */
+int kv_source_stream(struct kv_source *source, int fd, struct kv_fault *fault);
 
 void kv_source_done(struct kv_source *source);
 
