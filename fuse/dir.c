@@ -20,6 +20,8 @@
 
 #define PAGE_NAMES 1000
 #define DOTS 2 /* "." and ".." come first */
+/* So often may a directory be moved while a page of it is read. */
+#define TRIES 8
 
 struct name {
     uint64_t cookie; /* offset behind it; positive as an off_t */
@@ -36,6 +38,12 @@ struct kv_dir {
     struct name *list;
     size_t count, room;
     bool loaded;
+};
+
+/* Where a page ended. */
+struct last_name {
+    size_t len;
+    char name[KV_KEY_COMPONENT_MAX];
 };
 
 static void free_dir(struct kv_mount *mount, struct kv_dir *dir)
@@ -169,34 +177,66 @@ static int add_page(struct kv_dir *dir, const struct kv_list *page)
     return err;
 }
 
-/* One page of the names behind after, a path in the directory (empty: the first); moves
- * it on. */
-static int load_page(struct kv_mount *mount, struct kv_dir *dir, struct kv_path *after,
-                     bool *ret_more)
+/* The key of a name in a directory. */
+static void child_key(const struct kv_path *dir, const char *name, size_t len,
+                      struct kv_path *ret)
 {
-    struct kv_path path;
-    struct kv_list page = {0};
-    int err = kv_inodes_path(&mount->inodes, dir->ino, NULL, &path);
-    if (err)
-        return err;
-    err = kv_store_list(mount->store,
-                        &(struct kv_list_query){
-                            .dir = path.key,
-                            .dir_len = path.len,
-                            .after = after->key,
-                            .after_len = after->len,
-                            .limit = PAGE_NAMES,
-                            .directories = true,
-                        },
-                        &page);
+    *ret = *dir;
+    if (ret->len > 0)
+        ret->key[ret->len++] = '/';
+    assert(ret->len + len <= KV_KEY_MAX);
+    memcpy(ret->key + ret->len, name, len);
+    ret->len += len;
+}
+
+/* The records behind a name (empty: the first), wherever the directory is. A commit may
+ * move it, and the table hears of that a moment after the store shows it. */
+static int list_page(struct kv_mount *mount, const struct kv_dir *dir,
+                     const struct last_name *after, struct kv_list *ret)
+{
+    struct kv_path path, behind = {0};
+    int err = -ESTALE;
+    for (int tries = 0; err == -ESTALE && tries < TRIES; tries++) {
+        err = kv_inodes_path(&mount->inodes, dir->ino, NULL, &path);
+        if (err)
+            return err;
+        if (after->len > 0 && path.len + 1 + after->len > KV_KEY_MAX)
+            return -ENAMETOOLONG;
+        if (after->len > 0)
+            child_key(&path, after->name, after->len, &behind);
+        err = kv_store_list(mount->store,
+                            &(struct kv_list_query){
+                                .dir = path.key,
+                                .dir_len = path.len,
+                                .dir_id = dir->ino,
+                                .after = behind.key,
+                                .after_len = behind.len,
+                                .limit = PAGE_NAMES,
+                                .directories = true,
+                            },
+                            ret);
+        if (err == -ENOENT || err == -ENOTDIR)
+            err = -ESTALE;
+        if (err == -ESTALE && kv_store_catch_up(mount->store))
+            return -EIO;
+    }
+    return err == -ESTALE ? -ENOENT : err;
+}
+
+static int load_page(struct kv_mount *mount, struct kv_dir *dir,
+                     struct last_name *after, bool *ret_more)
+{
+    struct kv_list page;
+    int err = list_page(mount, dir, after, &page);
     if (err)
         return err;
     err = add_page(dir, &page);
     *ret_more = page.more;
-    if (!err && page.more) { /* the directory may have another path by now */
+    if (page.more) {
         const struct kv_record *last = page.records[page.count - 1];
         size_t skip = kv_key_name_offset(last->key, last->key_len);
-        err = kv_inodes_path(&mount->inodes, dir->ino, last->key + skip, after);
+        after->len = last->key_len - skip;
+        memcpy(after->name, last->key + skip, after->len);
     }
     kv_list_done(&page);
     return err;
@@ -239,7 +279,7 @@ static int load_control(struct kv_dir *dir)
 
 static int load_names(struct kv_mount *mount, struct kv_dir *dir)
 {
-    struct kv_path after = {0};
+    struct last_name after = {0};
     bool more = true;
     int err = add_pending(mount, dir);
     while (!err && more)

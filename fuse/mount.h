@@ -118,6 +118,7 @@ struct kv_request {
     fuse_ino_t parent, ino;
     struct fuse_file_info file; /* of a create or an open */
     size_t size;                /* of a write */
+    unsigned tries;             /* how often its transaction came too late */
     char *name;
     struct kv_path path;
 };

@@ -14,8 +14,12 @@ void kv_subject_done(struct kv_subject *subject)
     kv_record_unref(subject->record);
 }
 
+/* So often may an inode be moved while it is looked for. */
+#define TRIES 8
+
 /* What the table says of an inode. */
 struct inode_state {
+    bool gone;
     bool unsettled; /* the kernel may know it by a name that is not its own any more */
     bool unpublished;
     uint64_t announced; /* what the notifier has repeated */
@@ -30,6 +34,7 @@ static int look(struct kv_mount *mount, fuse_ino_t ino, struct kv_subject *subje
     if (!inode)
         return -ESTALE;
     inode->confirmed = true;
+    state->gone = inode->gone;
     state->announced = announced;
     state->unsettled = inode->moved_revision > announced;
     state->unpublished = inode->unpublished > 0;
@@ -48,6 +53,31 @@ static int stale(struct kv_mount *mount, pid_t tid, fuse_ino_t ino, int64_t now_
     return -ESTALE;
 }
 
+/* What the store has at the inode's place. Where it is something else, or nothing, a
+ * commit may have moved the inode of which the table is just about to hear: whoever
+ * holds it by a descriptor is not to notice. */
+static int find(struct kv_mount *mount, fuse_ino_t ino, bool want_value,
+                struct kv_subject *subject, struct inode_state *state,
+                struct kv_record **ret)
+{
+    for (int tries = 1;; tries++) {
+        int err = look(mount, ino, subject, state);
+        if (err)
+            return err;
+        err = (want_value ? kv_store_get : kv_store_stat)(
+            mount->store, subject->path.key, subject->path.len, ret);
+        bool found = !err && (*ret)->meta.id == ino;
+        if (found || (err && err != -ENOENT) || state->gone || subject->pending ||
+            tries == TRIES)
+            return err == -ENOENT ? 0 : err;
+        kv_record_unref(*ret);
+        *ret = NULL;
+        err = kv_store_catch_up(mount->store);
+        if (err)
+            return err;
+    }
+}
+
 static void take_record(struct kv_subject *subject, struct kv_record *record)
 {
     kv_record_unref(subject->record);
@@ -64,21 +94,17 @@ int kv_resolve(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino, bool want
     KV_CLEANUP(kv_record_unrefp) struct kv_record *earlier = NULL;
     struct inode_state state = {0};
     *ret = (struct kv_subject){0};
-    int err = look(mount, ino, ret, &state);
+    int err = find(mount, ino, want_value, ret, &state, &record);
     if (err)
         return err;
-    err = (want_value ? kv_store_get : kv_store_stat)(mount->store, ret->path.key,
-                                                      ret->path.len, &record);
-    if (err && err != -ENOENT)
-        return err;
-    bool found = !err && record->meta.id == ino;
+    bool found = record && record->meta.id == ino;
     if (found && !state.unsettled) {
         take_record(ret, KV_STEAL(record));
         ret->settled =
             !state.unpublished && ret->record->meta.mod_revision <= state.announced;
         return 0;
     }
-    if (err && ret->pending)
+    if (!record && ret->pending)
         return 0;
     int64_t now_ns = kv_clock_monotonic_ns();
     if (!kv_retry_match(&mount->retry, tid, ino, now_ns, &earlier))

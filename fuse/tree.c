@@ -2,7 +2,11 @@
  * one transaction, answered when it is committed.
  *
  * A name that is not published yet exists in this mount only: unlinking it forgets it,
- * and before it is renamed, or something over it, it is published. */
+ * and before it is renamed, or something over it, it is published.
+ *
+ * A request names a directory by its id, a transaction by its key. The directory may be
+ * moved before the transaction comes to its turn, and another one have that key; so
+ * each compares the id, and is built again where the directory is then. */
 #include "base/clock.h"
 #include "fuse/expect.h"
 #include "fuse/publish.h"
@@ -11,6 +15,9 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <string.h>
+
+/* So often may a directory be moved before a transaction about a name in it. */
+#define TRIES 16
 
 /* Begin a request about a name. On failure it is answered. */
 static struct kv_request *begin(struct kv_mount *mount, fuse_req_t req,
@@ -44,19 +51,73 @@ static bool has_pending(struct kv_mount *mount, fuse_ino_t parent, const char *n
                 : !kv_list_empty(&dir->pending_children);
 }
 
+/* The transaction is about a name in that directory, wherever that is by then. */
+static int require_parent(struct kv_txn *txn, uint64_t parent,
+                          const struct kv_path *path)
+{
+    size_t skip = kv_key_name_offset(path->key, path->len);
+    if (skip == 0) /* the root stays where it is */
+        return 0;
+    return kv_txn_compare(txn, path->key, skip - 1, KV_COMPARE_ID, KV_EQUAL, parent);
+}
+
+/* A transaction did not find the directory where it was: 0 when it is to be built
+ * again, with the path as it is now. */
+static int find_again(struct kv_request *request)
+{
+    if (++request->tries == TRIES)
+        return -ENOENT;
+    return kv_child_path(request->mount, request->parent, request->name,
+                         &request->path);
+}
+
 /* -- Making -- */
+
+static int submit_make(struct kv_request *request, mode_t mode, const void *value,
+                       size_t len);
 
 static void made(struct kv_txn *txn, void *ctx)
 {
     struct kv_request *request = ctx;
     struct kv_mount *mount = request->mount;
-    if (txn->error)
-        fuse_reply_err(request->req, -txn->error);
-    else
+    const struct kv_op *op = &txn->ops[0];
+    int err = txn->error;
+    bool late = err == -ECANCELED;
+    if (late)
+        err = find_again(request);
+    if (late && !err)
+        err = submit_make(request, op->meta.mode, op->value.data, op->value.len);
+    if (err)
+        fuse_reply_err(request->req, -err);
+    else if (!late)
         kv_reply_record(mount, request->req, request->parent, request->name,
-                        txn->ops[0].result);
-    kv_request_free(request);
+                        op->result);
+    if (err || !late)
+        kv_request_free(request);
     kv_mount_landed(mount);
+}
+
+/* value: of a symbolic link, or NULL. */
+static int submit_make(struct kv_request *request, mode_t mode, const void *value,
+                       size_t len)
+{
+    struct kv_mount *mount = request->mount;
+    KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = NULL;
+    struct kv_op *op;
+    enum kv_op_type type = S_ISDIR(mode) ? KV_OP_MKDIR : KV_OP_PUT;
+    int err = kv_request_txn(request, type, 0, made, &txn, &op);
+    if (!err)
+        err = require_parent(txn, request->parent, &request->path);
+    if (!err && value)
+        err = kv_op_set_value(op, value, len);
+    if (err)
+        return err;
+    op->flags = KV_OP_EXCL;
+    op->set = KV_SET_MODE | KV_SET_UID | KV_SET_GID;
+    op->new_id = kv_store_new_id(mount->store);
+    kv_new_meta(mount, request->req, request->parent, mode, &op->meta);
+    kv_mount_submit(mount, KV_STEAL(txn));
+    return 0;
 }
 
 /* Make a key or directory that must not exist. value: of a symbolic link. */
@@ -68,24 +129,11 @@ static void make(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
     struct kv_request *request = begin(mount, req, parent, name);
     if (!request)
         return;
-    struct kv_txn *txn = NULL;
-    struct kv_op *op;
-    enum kv_op_type type = S_ISDIR(mode) ? KV_OP_MKDIR : KV_OP_PUT;
     int err = has_pending(mount, parent, name) ? -EEXIST : 0;
     if (!err)
-        err = kv_request_txn(request, type, 0, made, &txn, &op);
-    if (!err && value)
-        err = kv_op_set_value(op, value, strlen(value));
-    if (err) {
-        kv_txn_free(txn);
+        err = submit_make(request, mode, value, value ? strlen(value) : 0);
+    if (err)
         fail(request, err);
-        return;
-    }
-    op->flags = KV_OP_EXCL;
-    op->set = KV_SET_MODE | KV_SET_UID | KV_SET_GID;
-    op->new_id = kv_store_new_id(mount->store);
-    kv_new_meta(mount, req, parent, mode, &op->meta);
-    kv_mount_submit(mount, txn);
 }
 
 void kv_op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -123,15 +171,6 @@ void kv_op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t new_parent,
 
 /* -- Removing -- */
 
-static void replied_by_error(struct kv_txn *txn, void *ctx)
-{
-    struct kv_request *request = ctx;
-    struct kv_mount *mount = request->mount;
-    fuse_reply_err(request->req, -txn->error);
-    kv_request_free(request);
-    kv_mount_landed(mount);
-}
-
 /* Forget a name that is not published. One whose first publication is under way is
  * not: the delete comes behind that. */
 static bool forget_pending(struct kv_mount *mount, fuse_ino_t parent, const char *name)
@@ -147,22 +186,52 @@ static bool forget_pending(struct kv_mount *mount, fuse_ino_t parent, const char
     return true;
 }
 
+static int submit_take(struct kv_request *request, enum kv_op_type type,
+                       unsigned flags);
+
+static void taken(struct kv_txn *txn, void *ctx)
+{
+    struct kv_request *request = ctx;
+    struct kv_mount *mount = request->mount;
+    const struct kv_op *op = &txn->ops[0];
+    int err = txn->error;
+    bool late = err == -ECANCELED;
+    if (late)
+        err = find_again(request);
+    if (late && !err)
+        err = submit_take(request, op->type, op->flags);
+    if (err || !late) {
+        fuse_reply_err(request->req, -err);
+        kv_request_free(request);
+    }
+    kv_mount_landed(mount);
+}
+
+static int submit_take(struct kv_request *request, enum kv_op_type type, unsigned flags)
+{
+    KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = NULL;
+    struct kv_op *op;
+    int err = kv_request_txn(request, type, 0, taken, &txn, &op);
+    if (!err)
+        err = require_parent(txn, request->parent, &request->path);
+    if (err)
+        return err;
+    op->flags = flags;
+    kv_mount_submit(request->mount, KV_STEAL(txn));
+    return 0;
+}
+
 static void take_away(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent,
                       const char *name, enum kv_op_type type)
 {
     struct kv_request *request = begin(mount, req, parent, name);
     if (!request)
         return;
-    struct kv_txn *txn;
-    struct kv_op *op;
+    /* In case somebody else has made it. */
     bool forgot = type == KV_OP_DELETE && forget_pending(mount, parent, name);
-    int err = kv_request_txn(request, type, 0, replied_by_error, &txn, &op);
-    if (err) {
+    int err = submit_take(request, type, forgot ? KV_OP_IF_EXISTS : 0);
+    if (err)
         fail(request, err);
-        return;
-    }
-    op->flags = forgot ? KV_OP_IF_EXISTS : 0; /* in case somebody else has made it */
-    kv_mount_submit(mount, txn);
 }
 
 void kv_op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -211,10 +280,27 @@ static void free_renaming(struct renaming *renaming)
     free(renaming);
 }
 
-static void fail_renaming(struct renaming *renaming, int err)
+static void end_renaming(struct renaming *renaming, int err)
 {
     fuse_reply_err(renaming->request->req, -err);
     free_renaming(renaming);
+}
+
+static int submit_rename(struct renaming *renaming);
+
+static void renamed(struct kv_txn *txn, void *ctx)
+{
+    struct renaming *renaming = ctx;
+    struct kv_mount *mount = renaming->request->mount;
+    int err = txn->error;
+    bool late = err == -ECANCELED;
+    if (late)
+        err = find_again(renaming->request);
+    if (late && !err)
+        err = submit_rename(renaming);
+    if (err || !late)
+        end_renaming(renaming, err);
+    kv_mount_landed(mount);
 }
 
 static int submit_rename(struct renaming *renaming)
@@ -222,6 +308,7 @@ static int submit_rename(struct renaming *renaming)
     struct kv_request *request = renaming->request;
     struct kv_mount *mount = request->mount;
     KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = NULL;
+    const struct kv_path *from = &request->path;
     struct kv_path to;
     struct kv_op *op;
     int err = kv_child_path(mount, request->parent, request->name, &request->path);
@@ -231,7 +318,13 @@ static int submit_rename(struct renaming *renaming)
         dir_has_pending(mount, renaming->new_parent, renaming->new_name))
         err = -ENOTEMPTY;
     if (!err)
-        err = kv_request_txn(request, KV_OP_RENAME, 0, replied_by_error, &txn, &op);
+        err = kv_txn_new(mount->origin, renamed, renaming, &txn);
+    if (!err)
+        err = require_parent(txn, request->parent, from);
+    if (!err)
+        err = require_parent(txn, renaming->new_parent, &to);
+    if (!err)
+        err = kv_txn_op(txn, KV_OP_RENAME, from->key, from->len, &op);
     if (!err)
         err = kv_op_set_to(op, to.key, to.len);
     if (err)
@@ -261,19 +354,15 @@ static void rename_published(struct kv_mount *mount, void *ctx, int err)
     (void)mount;
     if (!err)
         err = submit_rename(renaming);
-    if (err) {
-        fail_renaming(renaming, err);
-        return;
-    }
-    renaming->request = NULL; /* the transaction's */
-    free_renaming(renaming);
+    if (err)
+        end_renaming(renaming, err);
 }
 
 static void rename_source_published(struct kv_mount *mount, void *ctx, int err)
 {
     struct renaming *renaming = ctx;
     if (err) {
-        fail_renaming(renaming, err);
+        end_renaming(renaming, err);
         return;
     }
     fuse_ino_t target = pending_id(mount, renaming->new_parent, renaming->new_name);
@@ -303,7 +392,8 @@ void kv_op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
         fail(request, -ENOMEM);
         return;
     }
-    *renaming = (struct renaming){request, new_parent, copy, flags};
+    *renaming = (struct renaming){
+        .request = request, .new_parent = new_parent, .new_name = copy, .flags = flags};
     fuse_ino_t source = pending_id(mount, parent, name);
     kv_publish_pending(mount, source, rename_source_published, renaming);
 }

@@ -44,6 +44,10 @@ struct kv_committer {
     pthread_mutex_t observers_lock;
     struct kv_observer *observers;
 
+    pthread_mutex_t told_lock; /* guards told; a leaf */
+    pthread_cond_t told_more;
+    uint64_t told; /* the revision up to which the observers know everything */
+
     /* The committer thread's own. */
     int64_t last_now_ns; /* event times never go back */
     size_t expire_most;  /* keys that the next batch expires */
@@ -112,6 +116,20 @@ static void tell_observers(struct kv_committer *c, const struct kv_batch *batch)
               batch->touched_count);
 }
 
+static void set_told(struct kv_committer *c, uint64_t revision)
+{
+    KV_SCOPED_LOCK(&c->told_lock);
+    c->told = revision;
+    pthread_cond_broadcast(&c->told_more);
+}
+
+void kv_committer_wait_told(struct kv_committer *c, uint64_t revision)
+{
+    KV_SCOPED_LOCK(&c->told_lock);
+    while (c->told < revision)
+        pthread_cond_wait(&c->told_more, &c->told_lock);
+}
+
 static int trim_log(struct kv_committer *c, struct kv_batch *batch)
 {
     uint64_t max_bytes = c->parts.config->log_max_bytes;
@@ -169,6 +187,7 @@ static int commit(struct kv_committer *c, struct kv_batch *batch)
     kv_feed_append(c->parts.feed, batch->events, batch->event_count,
                    batch->counters.revision);
     tell_observers(c, batch);
+    set_told(c, batch->counters.revision);
     return 0;
 }
 
@@ -404,6 +423,9 @@ int kv_committer_start(const struct kv_committer_parts *parts,
     c->accepted = UINT64_MAX;
     pthread_mutex_init(&c->lock, NULL);
     pthread_mutex_init(&c->observers_lock, NULL);
+    pthread_mutex_init(&c->told_lock, NULL);
+    pthread_cond_init(&c->told_more, NULL);
+    c->told = counters->revision;
     pthread_cond_init(&c->queued, NULL);
     pthread_cond_init(&c->drained, NULL);
     atomic_init(&c->next_id, counters->next_id);
@@ -437,6 +459,8 @@ void kv_committer_free(struct kv_committer *c)
     pthread_cond_destroy(&c->drained);
     pthread_cond_destroy(&c->queued);
     pthread_mutex_destroy(&c->observers_lock);
+    pthread_mutex_destroy(&c->told_lock);
+    pthread_cond_destroy(&c->told_more);
     pthread_mutex_destroy(&c->lock);
     free(c);
 }

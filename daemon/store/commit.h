@@ -50,6 +50,10 @@ void kv_committer_add_observer(struct kv_committer *committer,
 void kv_committer_remove_observer(struct kv_committer *committer,
                                   struct kv_observer *observer);
 
+/* Wait until every observer was told of this revision, which is committed. Any thread
+ * that the observers do not wait for. */
+void kv_committer_wait_told(struct kv_committer *committer, uint64_t revision);
+
 uint64_t kv_committer_revision(struct kv_committer *committer);
 uint64_t kv_committer_new_id(struct kv_committer *committer);
 int kv_committer_writable(struct kv_committer *committer);

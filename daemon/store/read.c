@@ -213,7 +213,7 @@ static int walk_range(struct lister *lister, struct kv_walk *walk)
 
 static int check_dir(struct kv_view *view, const struct kv_list_query *query)
 {
-    if (query->dir_len == 0)
+    if (query->dir_len == 0) /* the root is always the root */
         return 0;
     if (query->dir_len > KV_KEY_MAX)
         return -ENAMETOOLONG;
@@ -221,7 +221,9 @@ static int check_dir(struct kv_view *view, const struct kv_list_query *query)
     int err = kv_state_get(view, query->dir, query->dir_len, &row);
     if (err)
         return err;
-    return S_ISDIR(row.meta.mode) ? 0 : -ENOTDIR;
+    if (!S_ISDIR(row.meta.mode))
+        return -ENOTDIR;
+    return query->dir_id && query->dir_id != row.meta.id ? -ESTALE : 0;
 }
 
 int kv_store_list(struct kv_store *store, const struct kv_list_query *query,

@@ -267,6 +267,18 @@ void kv_store_remove_observer(struct kv_store *store, struct kv_observer *observ
     kv_committer_remove_observer(store->committer, observer);
 }
 
+int kv_store_catch_up(struct kv_store *store)
+{
+    KV_CLEANUP(kv_view_endp) struct kv_view *view = NULL;
+    struct kv_counters counters;
+    int err = kv_view_read(store->table, &view);
+    if (!err)
+        err = kv_counters_get(view, &counters);
+    if (!err)
+        kv_committer_wait_told(store->committer, counters.revision);
+    return err;
+}
+
 uint64_t kv_store_revision(struct kv_store *store)
 {
     return kv_committer_revision(store->committer);

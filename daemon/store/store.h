@@ -97,6 +97,7 @@ struct kv_list_query {
     size_t max_bytes;  /* stop when values exceed this; at least one comes; 0: no bound */
     bool recursive;    /* false: direct children only */
     bool directories;  /* list directories too */
+    uint64_t dir_id;   /* the id that dir must have; 0: any */
     bool values;       /* false: bare records */
     size_t value_max;  /* larger values: bare records all the same; 0: no bound */
     size_t scan_max;   /* look at no more rows than this, such as directories that are not
@@ -112,7 +113,8 @@ struct kv_list {
 };
 
 /* One snapshot's listing. Expired keys are left out. -ENOENT: no such directory,
- * -ENOTDIR: dir is a key; -ENAMETOOLONG: dir is longer than any key; -ENOMEM, -EIO. */
+ * -ENOTDIR: dir is a key; -ESTALE: it has another id than dir_id; -ENAMETOOLONG: dir is
+ * longer than any key; -ENOMEM, -EIO. */
 int kv_store_list(struct kv_store *store, const struct kv_list_query *query,
                   struct kv_list *ret);
 void kv_list_done(struct kv_list *list);
@@ -174,6 +176,12 @@ struct kv_observer {
  * returns it is not being called. Not from inside an observer or a done. */
 void kv_store_add_observer(struct kv_store *store, struct kv_observer *observer);
 void kv_store_remove_observer(struct kv_store *store, struct kv_observer *observer);
+
+/* Returns when the observers were told of everything that reads have shown so far. Between
+ * a commit and its observers reads are newer than what an observer knows, and who compares
+ * the two waits here. It waits for memory alone, never for the disk. Any thread, but not
+ * from an observer or a done. 0, -ENOMEM, -EIO. */
+int kv_store_catch_up(struct kv_store *store);
 
 /* -- Watching over it -- */
 

@@ -5,6 +5,8 @@
 #include "base/log.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -399,6 +401,50 @@ START_TEST(observers_see_the_new_state_before_anyone_is_told)
 }
 END_TEST
 
+/* An observer that is told of a commit and takes its time. */
+struct slow {
+    struct kv_observer observer;
+    sem_t go_on;
+    atomic_bool done;
+};
+
+static void observe_slowly(void *ctx, struct kv_event *const *events, size_t count,
+                           const uint64_t *touched, size_t touched_count)
+{
+    struct slow *slow = ctx;
+    (void)events;
+    (void)count;
+    (void)touched;
+    (void)touched_count;
+    while (sem_wait(&slow->go_on) < 0)
+        ;
+    atomic_store(&slow->done, true);
+}
+
+START_TEST(catching_up_waits_for_the_observers_of_what_reads_show)
+{
+    ck_assert_int_eq(kv_store_catch_up(store), 0); /* nobody to wait for */
+    struct slow slow = {.observer = {.fn = observe_slowly, .ctx = &slow}};
+    sem_init(&slow.go_on, 0, 0);
+    kv_store_add_observer(store, &slow.observer);
+    struct kv_txn *txn;
+    ck_assert_int_eq(kv_txn_new(KV_ORIGIN_HTTP, count_done, NULL, &txn), 0);
+    txn_put(txn, "k", "v");
+    many_expect(1);
+    kv_store_submit(store, txn);
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
+    while (kv_store_get(store, "k", 1, &record))
+        sched_yield();
+    ck_assert(!atomic_load(&slow.done));
+    sem_post(&slow.go_on);
+    ck_assert_int_eq(kv_store_catch_up(store), 0);
+    ck_assert(atomic_load(&slow.done));
+    many_wait();
+    kv_store_remove_observer(store, &slow.observer);
+    sem_destroy(&slow.go_on);
+}
+END_TEST
+
 START_TEST(observers_are_not_called_for_what_changed_nothing)
 {
     struct watcher watcher = {.observer = {.fn = observe, .ctx = &watcher}};
@@ -695,6 +741,7 @@ KV_SUITE_WITH("commit", setup, store_teardown,
               each_transaction_of_a_batch_fails_by_itself,
               a_batch_is_cut_where_its_values_grow_too_large,
               observers_see_the_new_state_before_anyone_is_told,
+              catching_up_waits_for_the_observers_of_what_reads_show,
               observers_are_not_called_for_what_changed_nothing,
               stop_ends_though_others_go_on_submitting,
               stop_finishes_what_was_submitted_before, only_what_does_not_fit_fails,

@@ -137,6 +137,17 @@ START_TEST(what_is_no_directory_cannot_be_listed)
 }
 END_TEST
 
+START_TEST(a_directory_with_another_id_is_stale)
+{
+    KV_CLEANUP(kv_list_done) struct kv_list list = {0};
+    struct kv_list_query query = query_of("b", "", "");
+    query.dir_id = meta_of("a").id;
+    ck_assert_int_eq(kv_store_list(store, &query, &list), -ESTALE);
+    query.dir_id = meta_of("b").id;
+    ck_assert_str_eq(list_text(&query), "b/c0");
+}
+END_TEST
+
 /* Page through a listing; the pages must be the whole of it and none too long. */
 static void check_paging(struct kv_list_query query)
 {
@@ -362,7 +373,8 @@ KV_SUITE_WITH("listing", setup, store_teardown,
               children_are_direct_and_sorted_by_bytes, directories_come_only_when_asked,
               a_directory_means_what_lies_in_it_and_a_prefix_its_bytes,
               after_goes_on_behind_a_key_that_may_not_exist,
-              what_is_no_directory_cannot_be_listed, pages_of_every_size_make_the_whole,
+              what_is_no_directory_cannot_be_listed,
+              a_directory_with_another_id_is_stale, pages_of_every_size_make_the_whole,
               a_limit_that_is_just_met_leaves_no_more,
               values_come_when_asked_and_bound_a_page,
               keys_with_the_lowest_and_highest_bytes_are_listed,
