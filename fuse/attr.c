@@ -206,10 +206,12 @@ static void set_done(struct kv_txn *txn, void *ctx)
         if (!err)
             kv_stat_fill(mount, &st, &orphan);
     }
-    if (err)
+    if (err) {
         fuse_reply_err(request->req, -err);
-    else
+    } else {
+        kv_size_in_writing(mount, &st);
         fuse_reply_attr(request->req, &st, 0);
+    }
     kv_mount_landed(mount);
 }
 

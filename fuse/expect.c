@@ -155,10 +155,12 @@ static void reply_attr(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino)
         kv_stat_fill(mount, &st, &record->meta);
     else
         err = remembered(mount, ino, &st);
-    if (err)
+    if (err) {
         fuse_reply_err(req, -err);
-    else
-        fuse_reply_attr(req, &st, 0);
+        return;
+    }
+    kv_size_in_writing(mount, &st);
+    fuse_reply_attr(req, &st, 0);
 }
 
 bool kv_expect_getattr(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino)

@@ -170,6 +170,12 @@ struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle);
  * counted (kv_handle_drop). A process sees through every descriptor what it wrote. */
 struct kv_handle *kv_own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t ino);
 
+/* The kernel keeps one size of an inode and goes by it without asking in
+ * copy_file_range(2) and for mappings. So the attributes that come along with something
+ * else, for one use only, have the size of what is being written; who asks for a size
+ * (GETATTR) is told the right one. */
+void kv_size_in_writing(struct kv_mount *mount, struct stat *st);
+
 /* -- Answers (reply.c) -- */
 
 void kv_stat_fill(const struct kv_mount *mount, struct stat *st,
@@ -184,7 +190,7 @@ void kv_stat_fill(const struct kv_mount *mount, struct stat *st,
 #define KV_AT_REST_NS (100 * KV_NS_PER_MS)
 double kv_attr_timeout(const struct stat *st, bool settled);
 /* A lookup of inode in that state: attributes are cached when settled. */
-void kv_entry_fill(const struct kv_mount *mount, struct fuse_entry_param *entry,
+void kv_entry_fill(struct kv_mount *mount, struct fuse_entry_param *entry,
                    const struct kv_meta *meta, bool settled);
 /* Reply with an entry whose nlookup was raised; lowers it when nobody took the reply.
  */

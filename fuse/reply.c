@@ -37,7 +37,7 @@ double kv_attr_timeout(const struct stat *st, bool settled)
     return settled && age_ns >= KV_AT_REST_NS ? KV_FOREVER : 0;
 }
 
-void kv_entry_fill(const struct kv_mount *mount, struct fuse_entry_param *entry,
+void kv_entry_fill(struct kv_mount *mount, struct fuse_entry_param *entry,
                    const struct kv_meta *meta, bool settled)
 {
     *entry = (struct fuse_entry_param){
@@ -45,6 +45,8 @@ void kv_entry_fill(const struct kv_mount *mount, struct fuse_entry_param *entry,
         .entry_timeout = KV_FOREVER,
     };
     kv_stat_fill(mount, &entry->attr, meta);
+    if (!settled)
+        kv_size_in_writing(mount, &entry->attr);
     entry->attr_timeout = kv_attr_timeout(&entry->attr, settled);
 }
 

@@ -5,6 +5,7 @@
 #include "fuse/handle.h"
 #include "fuse/notify.h"
 #include "fuse/process.h"
+#include "fuse/publish.h"
 
 #include <errno.h>
 #include <string.h>
@@ -135,9 +136,11 @@ struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle)
     return record;
 }
 
-struct kv_handle *kv_own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t ino)
+/* Of the process of thread tid, or of any when that is 0. */
+static struct kv_handle *last_unpublished(struct kv_mount *mount, pid_t tid,
+                                          fuse_ino_t ino)
 {
-    struct kv_handle *own = NULL;
+    struct kv_handle *last = NULL;
     KV_SCOPED_LOCK(&mount->inodes.lock);
     struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
     if (!inode || inode->unpublished == 0)
@@ -145,8 +148,25 @@ struct kv_handle *kv_own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t in
     KV_LIST_FOREACH(node, &inode->handles)
     {
         struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
-        if (handle->unpublished && kv_process_has(handle->process, tid))
-            own = handle;
+        if (handle->unpublished && (tid == 0 || kv_process_has(handle->process, tid)))
+            last = handle;
     }
-    return own ? kv_handle_ref(own) : NULL;
+    return last ? kv_handle_ref(last) : NULL;
+}
+
+struct kv_handle *kv_own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t ino)
+{
+    return last_unpublished(mount, tid, ino);
+}
+
+void kv_size_in_writing(struct kv_mount *mount, struct stat *st)
+{
+    struct kv_handle *handle =
+        S_ISREG(st->st_mode) ? last_unpublished(mount, 0, st->st_ino) : NULL;
+    if (!handle)
+        return;
+    kv_lock(&handle->lock);
+    st->st_size = (off_t)kv_handle_size_locked(handle);
+    kv_unlock(&handle->lock);
+    kv_handle_drop(mount, handle);
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -210,9 +211,10 @@ static void do_sync(void)
 
 static void do_reopen(void)
 {
-    int flags = O_RDWR | (below(4) ? 0 : O_APPEND) | (below(12) ? 0 : O_TRUNC);
-    note("close, open%s%s", flags & O_APPEND ? " O_APPEND" : "",
-         flags & O_TRUNC ? " O_TRUNC" : "");
+    int flags = O_RDWR | (below(4) ? 0 : O_APPEND) | (below(12) ? 0 : O_TRUNC) |
+                (below(6) ? 0 : O_SYNC);
+    note("close, open%s%s%s", flags & O_APPEND ? " O_APPEND" : "",
+         flags & O_TRUNC ? " O_TRUNC" : "", flags & O_SYNC ? " O_SYNC" : "");
     if (close(run.fd))
         mismatch("close");
     compare_by_name();
@@ -222,6 +224,82 @@ static void do_reopen(void)
     run.append = flags & O_APPEND;
     if (flags & O_TRUNC)
         resize_model(0);
+}
+
+static void clear_model(size_t from, size_t to)
+{
+    if (to > run.size)
+        to = run.size;
+    if (from < to)
+        memset(run.bytes + from, 0, to - from);
+}
+
+static void do_allocate(void)
+{
+    static const int modes[] = {
+        0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+        FALLOC_FL_ZERO_RANGE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE};
+    size_t pick = below(sizeof(modes) / sizeof(*modes)), offset = below(run.max);
+    size_t len = 1 + some_length(run.max - offset - 1);
+    note("fallocate mode %#x, %zu bytes at %zu", (unsigned)modes[pick], len, offset);
+    if (fallocate(run.fd, modes[pick], (off_t)offset, (off_t)len)) {
+        if (errno == EOPNOTSUPP) /* tmpfs */
+            return;
+        mismatch("it fails");
+    }
+    if (modes[pick] & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+        clear_model(offset, offset + len);
+    if (!(modes[pick] & FALLOC_FL_KEEP_SIZE))
+        grow_to(offset + len);
+}
+
+static void do_append_flag(void)
+{
+    run.append = !run.append;
+    note("fcntl: O_APPEND %s", run.append ? "on" : "off");
+    int flags = fcntl(run.fd, F_GETFL);
+    flags = run.append ? flags | O_APPEND : flags & ~O_APPEND;
+    if (fcntl(run.fd, F_SETFL, flags))
+        mismatch("it fails");
+}
+
+static void do_map(void)
+{
+    note("mmap, compare everything");
+    if (run.size == 0)
+        return;
+    char *map = mmap(NULL, run.size, PROT_READ, MAP_PRIVATE, run.fd, 0);
+    if (map == MAP_FAILED)
+        mismatch("it fails");
+    compare("the mapping", map, 0, run.size);
+    munmap(map, run.size);
+}
+
+/* Within the file, to where the bytes do not lie. */
+static void do_copy(void)
+{
+    size_t half = run.size / 2;
+    if (half == 0 || run.append) /* EBADF */
+        return;
+    off_t from = (off_t)below(half), to = (off_t)(half + below(run.size - half));
+    size_t len = some_length(half - (size_t)from);
+    if ((size_t)to + len > run.max)
+        len = run.max - (size_t)to;
+    note("copy_file_range %zu bytes from %lld to %lld", len, (long long)from,
+         (long long)to);
+    off_t source = from, target = to;
+    ssize_t got = copy_file_range(run.fd, &source, run.fd, &target, len, 0);
+    if (got != (ssize_t)len)
+        mismatch("it gives %zd", got);
+    memmove(run.bytes + to, run.bytes + from, len);
+    if (len)
+        grow_to((size_t)to + len);
+}
+
+static void do_look(void)
+{
+    note("compare by name");
+    compare_by_name();
 }
 
 static void do_duplicate(void)
@@ -270,9 +348,10 @@ static const struct {
     unsigned weight;
     void (*fn)(void);
 } operations[] = {
-    {30, do_read},  {35, do_write},  {12, do_truncate},
-    {3, do_sync},   {6, do_reopen},  {2, do_duplicate},
-    {1, do_rename}, {1, do_replace}, {10, do_check},
+    {30, do_read},  {35, do_write},    {12, do_truncate},   {3, do_sync},
+    {6, do_reopen}, {2, do_duplicate}, {1, do_rename},      {1, do_replace},
+    {10, do_check}, {4, do_allocate},  {2, do_append_flag}, {3, do_map},
+    {4, do_copy},   {5, do_look},
 };
 
 static void one_operation(void)
