@@ -66,7 +66,7 @@ static void reply_history(struct kv_request *request, const struct kv_history *h
     for (size_t i = 0; i < history->count; i++) {
         if (i > 0)
             kv_buf_addc(&json, ',');
-        kv_event_json(&json, history->events[i],
+        kv_event_json(&json, history->events[i], NULL,
                       values ? KV_SSE_WITH_VALUES : KV_SSE_WITHOUT_VALUES, VALUE_MAX);
     }
     kv_buf_addf(&json, "],\"more\":%s", history->more ? "true" : "false");

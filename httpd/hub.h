@@ -17,6 +17,7 @@ struct kv_watcher {
     struct kv_buf text;
     bool counted; /* kv_hub_enter said yes */
     enum kv_sse_values values;
+    bool previous; /* with what each key was before */
     bool ended; /* what is in out is the last */
     /* As position: its client closed its side; say something to find out whether it is
      * gone; and be looked at first next time, once. */

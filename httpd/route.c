@@ -23,7 +23,7 @@ static const struct kv_route native[] = {
     {"/v1/history", KV_GET | KV_HEAD, 0, PARAMS("key", "before", "limit", "values"),
      kv_history_get},
     {"/v1/txn", KV_POST, KV_ROUTE_BODY, NULL, kv_txn_post},
-    {"/v1/watch", KV_GET, 0, PARAMS("key", "dir", "prefix", "since", "values"),
+    {"/v1/watch", KV_GET, 0, PARAMS("key", "dir", "prefix", "since", "values", "prev"),
      kv_watch_get},
     {"/v1/mounts", KV_GET | KV_HEAD, 0, NULL, kv_mounts_get},
     {"/v1/mounts", KV_POST, KV_ROUTE_BODY, NULL, kv_mounts_post},

@@ -52,8 +52,25 @@ static void add_value(struct kv_buf *out, const struct kv_record *record, bool o
     kv_json_bytes(out, "value", record->value, record->meta.size);
 }
 
+/* What the key was before; used: bytes of value that stand in the object already. */
+static void add_previous(struct kv_buf *out, const struct kv_event *previous,
+                         enum kv_sse_values values, size_t used, size_t value_max)
+{
+    const struct kv_record *record = previous->record;
+    kv_buf_addf(out,
+                ",\"previous\":{\"revision\":%" PRIu64 ",\"version\":%" PRIu64
+                ",\"size\":%" PRIu64,
+                previous->revision, record->meta.version, record->meta.size);
+    if (values != KV_SSE_WITHOUT_VALUES)
+        add_value(out, record,
+                  values == KV_SSE_OMIT_VALUES || used > value_max ||
+                      record->meta.size > value_max - used);
+    kv_buf_addc(out, '}');
+}
+
 void kv_event_json(struct kv_buf *out, const struct kv_event *event,
-                   enum kv_sse_values values, size_t value_max)
+                   const struct kv_event *previous, enum kv_sse_values values,
+                   size_t value_max)
 {
     const struct kv_record *record = event->record;
     kv_buf_addf(out, "{\"type\":\"%s\",", kv_event_type_name(event->type));
@@ -78,18 +95,23 @@ void kv_event_json(struct kv_buf *out, const struct kv_event *event,
     }
     if (!kv_record_is_dir(record))
         kv_buf_addf(out, ",\"size\":%" PRIu64, record->meta.size);
-    if (values != KV_SSE_WITHOUT_VALUES && event->type == KV_EVENT_PUT)
-        add_value(out, record,
-                  values == KV_SSE_OMIT_VALUES || record->meta.size > value_max);
+    bool has_value = values != KV_SSE_WITHOUT_VALUES && event->type == KV_EVENT_PUT;
+    bool omits =
+        values == KV_SSE_OMIT_VALUES || record->bare || record->meta.size > value_max;
+    if (has_value)
+        add_value(out, record, omits);
+    if (previous)
+        add_previous(out, previous, values,
+                     has_value && !omits ? (size_t)record->meta.size : 0, value_max);
     kv_buf_addc(out, '}');
 }
 
 void kv_sse_event(struct kv_buf *out, const struct kv_event *event,
-                  enum kv_sse_values values)
+                  const struct kv_event *previous, enum kv_sse_values values)
 {
     struct kv_position position = kv_position_of(event);
     kv_sse_id(out, &position);
     kv_buf_addf(out, "event: %s\ndata: ", kv_event_type_name(event->type));
-    kv_event_json(out, event, values, KV_SSE_VALUE_MAX);
+    kv_event_json(out, event, previous, values, KV_SSE_VALUE_MAX);
     kv_buf_adds(out, "\n\n");
 }

@@ -49,12 +49,15 @@ bool kv_cursor_is_before(const struct kv_cursor *a, const struct kv_cursor *b);
 /* Append "id: ...\n". */
 void kv_sse_id(struct kv_buf *out, const struct kv_position *position);
 
-/* Append an event as a JSON object. A value longer than value_max is left out. */
+/* Append an event as a JSON object. A value longer than value_max is left out. previous
+ * (may be NULL) is the event that made what the key was before; its value comes along
+ * as far as both together are not longer than value_max. */
 void kv_event_json(struct kv_buf *out, const struct kv_event *event,
-                   enum kv_sse_values values, size_t value_max);
+                   const struct kv_event *previous, enum kv_sse_values values,
+                   size_t value_max);
 
 /* Append the frame of an event: id, event, data with one line of JSON, empty line. */
 void kv_sse_event(struct kv_buf *out, const struct kv_event *event,
-                  enum kv_sse_values values);
+                  const struct kv_event *previous, enum kv_sse_values values);
 
 #endif

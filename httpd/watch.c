@@ -10,6 +10,7 @@
 #include "httpd/hub.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
+#include "store/previous.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -28,13 +29,30 @@ _Static_assert(READ_BYTES + KV_SSE_FRAME_MAX <= OUT_MAX_BYTES, "a read fits");
 
 /* -- Reading, on the connection's thread -- */
 
+/* NULL: there was nothing before, or the log does not hold it any more. */
+static struct kv_event *previous_of(struct kv_watcher *watcher,
+                                    const struct kv_event *event)
+{
+    struct kv_event *previous = NULL;
+    if (event->type != KV_EVENT_PUT && event->type != KV_EVENT_DELETE)
+        return NULL;
+    int err = kv_store_previous(watcher->request->http->store, event, &previous);
+    if (err && err != -ENOENT)
+        kv_warning("cannot read what '%s' was before: %s", event->record->key,
+                   kv_strerror(err));
+    return previous;
+}
+
 static void say(struct kv_watcher *watcher, const struct kv_event *event,
                 enum kv_sse_values values)
 {
     watcher->position = kv_position_of(event);
     if (!kv_filter_matches(&watcher->filter, event))
         return;
-    kv_sse_event(&watcher->out, event, values);
+    KV_CLEANUP(kv_event_unrefp) struct kv_event *previous = NULL;
+    if (watcher->previous)
+        previous = previous_of(watcher, event);
+    kv_sse_event(&watcher->out, event, previous, values);
     watcher->told = watcher->position.cursor;
     atomic_fetch_add_explicit(&watcher->request->http->counters.events_sent, 1,
                               memory_order_relaxed);
@@ -311,16 +329,22 @@ void kv_watch_get(struct kv_request *request)
     struct kv_filter filter;
     struct kv_position position;
     const struct kv_param *param = kv_uri_param(&request->uri, "values");
-    bool values = true;
+    const struct kv_param *prev = kv_uri_param(&request->uri, "prev");
+    bool values = true, previous = false;
     if (!parse_filter(request, &filter) || !parse_since(request, &position))
         return;
     if (param && kv_bool_parse(param->value, param->value_len, &values)) {
         kv_reply_invalid_param(request, "values", "must be 0 or 1");
         return;
     }
+    if (prev && kv_bool_parse(prev->value, prev->value_len, &previous)) {
+        kv_reply_invalid_param(request, "prev", "must be 0 or 1");
+        return;
+    }
     if (!kv_watcher_begin(request, &filter, &position))
         return;
     struct kv_watcher *watcher = request->watcher;
+    watcher->previous = previous;
     watcher->values = values ? KV_SSE_WITH_VALUES : KV_SSE_WITHOUT_VALUES;
     kv_buf_addf(&watcher->out, ": kvfs %" PRIu64 "\n\n",
                 kv_store_revision(request->http->store));

@@ -8,6 +8,11 @@
 #include <errno.h>
 #include <string.h>
 
+/* How far the search for a previous value goes: events of its revision, and events that
+ * changed other things than the value. */
+#define PREVIOUS_SCAN_MAX 1024
+#define PREVIOUS_HOPS_MAX 8
+
 struct packed_position {
     uint64_t revision;
     uint32_t index;
@@ -19,6 +24,7 @@ enum {
     FLAG_IMPLIED = 1 << 2,
     FLAG_BARE = 1 << 3,
     FLAG_EXCHANGED = 1 << 4,
+    FLAG_PREVIOUS = 1 << 5, /* prev_revision stands behind the value, little-endian */
 };
 
 struct packed_event {
@@ -51,6 +57,7 @@ static uint8_t flags_of(const struct kv_event *event)
                      (event->created ? FLAG_CREATED : 0) |
                      (event->implied ? FLAG_IMPLIED : 0) |
                      (event->exchanged ? FLAG_EXCHANGED : 0) |
+                     (event->prev_revision ? FLAG_PREVIOUS : 0) |
                      (event->record->bare ? FLAG_BARE : 0));
 }
 
@@ -78,8 +85,10 @@ int kv_changelog_append(struct kv_view *view, const struct kv_event *event,
     };
     struct packed_position at = pack_position(event->revision, event->index);
     size_t value_len = record->bare ? 0 : record->meta.size;
+    uint64_t previous = htole64(event->prev_revision);
+    size_t previous_len = event->prev_revision ? sizeof(previous) : 0;
     size_t size = sizeof(head) + event->from_len + record->key_len +
-                  record->xattrs_len + value_len;
+                  record->xattrs_len + value_len + previous_len;
     void *place;
     int err = kv_view_put(view, KV_DB_LOG, (struct kv_slice){&at, sizeof(at)}, size,
                           true, &place);
@@ -89,7 +98,8 @@ int kv_changelog_append(struct kv_view *view, const struct kv_event *event,
     out = put_bytes(out, event->from, event->from_len);
     out = put_bytes(out, record->key, record->key_len);
     out = put_bytes(out, record->xattrs, record->xattrs_len);
-    put_bytes(out, record->value, value_len);
+    out = put_bytes(out, record->value, value_len);
+    put_bytes(out, &previous, previous_len);
     counters->log_bytes += sizeof(at) + size;
     counters->log_events++;
     return 0;
@@ -128,9 +138,11 @@ static int decode_event(struct kv_slice key, struct kv_slice value,
     const char *from = (const char *)value.data + sizeof(head);
     size_t texts = (size_t)head.from_len + head.key_len + head.xattrs_len;
     bool bare = head.flags & FLAG_BARE;
-    if (value.len - sizeof(head) < texts)
+    uint64_t previous = 0;
+    size_t previous_len = head.flags & FLAG_PREVIOUS ? sizeof(previous) : 0;
+    if (value.len - sizeof(head) < texts + previous_len)
         return -EBADMSG;
-    size_t value_len = value.len - sizeof(head) - texts;
+    size_t value_len = value.len - sizeof(head) - texts - previous_len;
     if (value_len != (bare ? 0 : head.meta.size))
         return -EBADMSG;
     struct kv_row row = {
@@ -149,6 +161,8 @@ static int decode_event(struct kv_slice key, struct kv_slice value,
     if (!event)
         return -ENOMEM;
     struct kv_cursor at = unpack_position(key);
+    memcpy(&previous, from + texts + value_len, previous_len);
+    event->prev_revision = le64toh(previous);
     event->revision = at.revision;
     event->index = at.index;
     event->last = head.flags & FLAG_LAST;
@@ -222,6 +236,57 @@ static bool names_key(struct kv_slice value, const void *key, size_t len)
         return false;
     return kv_key_equal(from + head.from_len, head.key_len, key, len) ||
            (head.from_len && kv_key_equal(from, head.from_len, key, len));
+}
+
+/* The last event of a revision, before a position, that left something at the key. */
+static int find_in_revision(struct kv_walk *walk, uint64_t revision,
+                            const struct kv_cursor *before,
+                            const struct kv_record *record, struct kv_event **ret)
+{
+    struct packed_position from = pack_position(revision, 0);
+    struct kv_slice at, value, found_at = {0}, found = {0};
+    int err = kv_walk_seek(walk, (struct kv_slice){&from, sizeof(from)}, &at, &value);
+    for (size_t scanned = 0; !err; scanned++) {
+        struct kv_cursor position = unpack_position(at);
+        if (position.revision != revision ||
+            (revision == before->revision && position.index >= before->index))
+            break;
+        if (scanned == PREVIOUS_SCAN_MAX)
+            return -ENOENT;
+        if (names_key(value, record->key, record->key_len)) {
+            found_at = at;
+            found = value;
+        }
+        err = kv_walk_next(walk, &at, &value);
+    }
+    if (err && err != -ENOENT)
+        return err;
+    return found.data ? decode_event(found_at, found, ret) : -ENOENT;
+}
+
+int kv_changelog_previous(struct kv_view *view, const struct kv_event *event,
+                          struct kv_event **ret)
+{
+    KV_CLEANUP(kv_walk_closep) struct kv_walk *walk = NULL;
+    KV_CLEANUP(kv_event_unrefp) struct kv_event *found = NULL;
+    struct kv_cursor before = {event->revision, event->index};
+    uint64_t revision = event->prev_revision;
+    int err = kv_walk_open(view, KV_DB_LOG, &walk);
+    for (int hop = 0; !err && hop < PREVIOUS_HOPS_MAX; hop++) {
+        if (revision == 0)
+            return -ENOENT;
+        kv_event_unref(KV_STEAL(found));
+        err = find_in_revision(walk, revision, &before, event->record, &found);
+        if (!err && found->type != KV_EVENT_META) {
+            *ret = KV_STEAL(found);
+            return 0;
+        }
+        if (!err) {
+            before = (struct kv_cursor){found->revision, found->index};
+            revision = found->prev_revision;
+        }
+    }
+    return err ? err : -ENOENT;
 }
 
 void kv_history_done(struct kv_history *history)

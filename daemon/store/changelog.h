@@ -24,6 +24,12 @@ int kv_changelog_read(struct kv_view *view, const struct kv_cursor *cursor,
                       struct kv_event **out, size_t max, size_t max_bytes,
                       size_t *ret_count);
 
+/* The event that gave a key the value which `event` changed or ended, past those that
+ * left it alone. -ENOENT: there was none, the log does not hold it any more, or it lies
+ * among very many of its revision; -ENOMEM, -EBADMSG, table errors. */
+int kv_changelog_previous(struct kv_view *view, const struct kv_event *event,
+                          struct kv_event **ret);
+
 /* The events about one key that the log still holds. *ret: the caller calls
  * kv_history_done. -ENOMEM, -EBADMSG, table errors. */
 int kv_changelog_history(struct kv_view *view, const struct kv_history_query *query,

@@ -37,6 +37,10 @@ struct kv_event {
      * (kv_event_value_max): who wants it asks for the key. */
     struct kv_record *record;
 
+    /* PUT, DELETE, META: the revision of the key's last event before this one, which may be
+     * in the same revision; 0: the key is new, or nobody knows. */
+    uint64_t prev_revision;
+
     /* The directory that holds record->key, and for RENAME the one that held from. */
     uint64_t parent_id, from_parent_id;
     /* RENAME: the key before (record->key is the key after), and a NUL behind it, as in a

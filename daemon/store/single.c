@@ -96,6 +96,7 @@ static int put_record(struct kv_batch *batch, uint32_t origin, enum kv_event_typ
     if (err)
         return err;
     event->created = type == KV_EVENT_PUT && !old;
+    event->prev_revision = old ? old->mod_revision : 0;
     return kv_batch_change(batch, KV_CHANGE_PUBLISH, record, record->key,
                            record->key_len);
 }
@@ -387,9 +388,12 @@ int kv_apply_remove(struct kv_batch *batch, uint32_t origin, const void *key,
     last->meta.mod_revision = kv_batch_revision(batch);
     last->meta.ctime_ns = batch->now_ns;
     enum kv_event_type type = S_ISDIR(old.mode) ? KV_EVENT_RMDIR : KV_EVENT_DELETE;
+    struct kv_event *event;
     int err = kv_batch_remove(batch, last->key, len, &old);
     if (!err)
-        err = kv_batch_event(batch, type, last, NULL, 0, origin, parent_id, NULL);
+        err = kv_batch_event(batch, type, last, NULL, 0, origin, parent_id, &event);
+    if (!err)
+        event->prev_revision = type == KV_EVENT_DELETE ? old.mod_revision : 0;
     if (!err)
         err = kv_batch_change(batch, KV_CHANGE_ABSENT, last, last->key, len);
     if (ret_record)

@@ -43,7 +43,7 @@ static struct kv_event *make_event(enum kv_event_type type, const char *key,
 static const char *frame(struct kv_event *event, enum kv_sse_values values)
 {
     kv_buf_reset(&out);
-    kv_sse_event(&out, event, values);
+    kv_sse_event(&out, event, NULL, values);
     kv_buf_addc(&out, '\0');
     ck_assert_int_eq(kv_buf_error(&out), 0);
     return out.data;
@@ -178,8 +178,32 @@ START_TEST(filter_key_dir_and_prefix_differ)
 }
 END_TEST
 
-KV_SUITE_WITH("httpd_sse", setup, teardown, sse_put_has_its_value,
-              sse_id_tells_the_place_within_a_revision,
+START_TEST(sse_previous_comes_along_as_far_as_it_fits)
+{
+    static char large[KV_SSE_VALUE_MAX - 10];
+    memset(large, 'x', sizeof(large));
+    KV_CLEANUP(kv_event_unrefp)
+    struct kv_event *old = make_event(KV_EVENT_PUT, "k", NULL, "old", 3);
+    KV_CLEANUP(kv_event_unrefp)
+    struct kv_event *long_old = make_event(KV_EVENT_PUT, "k", NULL, large, 11);
+    KV_CLEANUP(kv_event_unrefp)
+    struct kv_event *event = make_event(KV_EVENT_PUT, "k", NULL, large, sizeof(large));
+    kv_buf_reset(&out);
+    kv_sse_event(&out, event, old, KV_SSE_WITH_VALUES);
+    kv_buf_addc(&out, '\0');
+    ck_assert_ptr_nonnull(
+        strstr(out.data, ",\"previous\":{\"revision\":7,\"version\":"));
+    ck_assert_ptr_nonnull(strstr(out.data, ",\"size\":3,\"value\":\"old\"}}"));
+    kv_buf_reset(&out);
+    kv_sse_event(&out, event, long_old, KV_SSE_WITH_VALUES);
+    kv_buf_addc(&out, '\0');
+    ck_assert_ptr_nonnull(strstr(out.data, ",\"size\":11,\"omitted\":true}}"));
+    ck_assert_uint_le(out.len, KV_SSE_FRAME_MAX);
+}
+END_TEST
+
+KV_SUITE_WITH("httpd_sse", setup, teardown, sse_previous_comes_along_as_far_as_it_fits,
+              sse_put_has_its_value, sse_id_tells_the_place_within_a_revision,
               sse_bytes_that_are_not_text_travel_as_base64,
               sse_leaves_out_a_huge_value_and_says_so,
               sse_says_that_a_bare_record_has_a_value, sse_frames_are_bounded,
