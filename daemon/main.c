@@ -137,14 +137,16 @@ static int start_httpd(struct daemon *daemon)
     return kv_httpd_start(daemon->store, &httpd, &daemon->httpd); /* logs the reason */
 }
 
-/* With a socket the data directory leads to it, so that a mount(8) finds the way. */
-static int publish_contact(struct daemon *daemon)
+/* With a socket the data directory leads to it, so that a mount(8) finds the way. Not
+ * every file system has symbolic links. */
+static void publish_contact(struct daemon *daemon)
 {
     const struct kv_config *config = &daemon->config;
     int err = config->socket ? kv_contact_publish(config->data, config->socket) : 0;
     if (err)
-        kv_error("cannot make 'kvfs.sock' in '%s': %s", config->data, kv_strerror(err));
-    return err;
+        kv_warning("cannot make 'kvfs.sock' in '%s', so mount(8) will not find the way "
+                   "to this kvfsd: %s",
+                   config->data, kv_strerror(err));
 }
 
 static int clear_contact(struct daemon *daemon)
@@ -192,10 +194,9 @@ static int start(struct daemon *daemon)
         err = start_mounts(daemon);
     if (!err)
         err = start_httpd(daemon);
-    if (!err)
-        err = publish_contact(daemon);
     if (err)
         return err;
+    publish_contact(daemon);
     announce(daemon);
     err = kv_background_ready();
     if (err)

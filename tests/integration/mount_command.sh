@@ -234,7 +234,7 @@ fails '... as the command of mount(8) says, too' 'another mount namespace' \
 mkdir "$work/many"
 made=1
 while [ "$made" -lt 64 ] && mkdir "$work/many/$made" &&
-    [ "$(ask "$work/many/$made")" = 201 ]; do
+    "$kv" --socket "$data/kvfs.sock" mount "$work/many/$made"; do
     made=$((made + 1))
 done
 is '64 mounts are possible' "$made" 64
@@ -290,6 +290,11 @@ while [ "$again" -lt 10 ] && "${mount_kvfs[@]}" "$data" "$mnt" -o "log=$log" &&
     again=$((again + 1))
 done
 is 'mounting again at once, while it still ends, waits for that' "$again" 10
+
+"${mount_kvfs[@]}" "$data" "$mnt" -o "log=$log"
+pid=$(daemon_pid)
+ok 'kv umount of the last mount is answered' "$kv" --socket "$data/kvfs.sock" umount "$mnt"
+ok '... and ends the daemon' ended "$pid"
 
 "${mount_kvfs[@]}" "$data" "$mnt" -o "log=$log" &
 first=$!
