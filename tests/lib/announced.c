@@ -99,9 +99,9 @@ struct watcher {
     const char *what;
     int fd;
     bool by_file;                    /* or by the names of a directory */
-    unsigned long *seen;             /* the number at the last event of each file */
+    unsigned long seen[MAX_KEYS];    /* the number at the last event of each file */
     unsigned long events, overflows; /* overflow: everything is read once more */
-    int *key_of_wd, *kept;
+    int key_of_wd[MAX_KEYS + 1], kept[MAX_KEYS];
 };
 
 static int open_key(unsigned long key)
@@ -186,10 +186,7 @@ static void watch_files(struct watcher *watcher)
 static void add_watches(struct watcher *watcher)
 {
     watcher->fd = inotify_init1(IN_CLOEXEC);
-    watcher->seen = calloc(keys + 1, sizeof *watcher->seen);
-    watcher->key_of_wd = calloc(keys + 2, sizeof *watcher->key_of_wd);
-    watcher->kept = calloc(keys + 1, sizeof *watcher->kept);
-    if (watcher->fd < 0 || !watcher->seen || !watcher->key_of_wd || !watcher->kept)
+    if (watcher->fd < 0)
         die("inotify_init1");
     if (watcher->by_file)
         watch_files(watcher);
@@ -422,8 +419,8 @@ static int pass(struct watcher watchers[2], unsigned long put_count,
 
 static int run(void)
 {
-    struct watcher watchers[2] = {{.what = "files", .by_file = true},
-                                  {.what = "directory"}};
+    static struct watcher watchers[2] = {{.what = "files", .by_file = true},
+                                         {.what = "directory"}};
     int parent = watch_parent();
     for (int i = 0; i < 2; i++)
         add_watches(&watchers[i]);
