@@ -25,12 +25,18 @@ void kv_admin_root(struct kv_request *request)
         "kvfs: a key-value store that is a filesystem\n"
         "\n"
         "GET    /v1/keys/KEY                  the value (HEAD, ranges, conditions)\n"
+        "GET    /v1/keys/KEY?wait=30s&since=REV   the value when it changes\n"
         "PUT    /v1/keys/KEY[?ttl=60s]        store the body\n"
         "POST   /v1/keys/KEY?op=append        append the body\n"
+        "POST   /v1/keys/KEY?op=incr&by=N     add to a number\n"
         "POST   /v1/keys/KEY?op=rename&to=K   rename a key or directory\n"
         "DELETE /v1/keys/KEY[?recursive=1]    delete\n"
         "GET    /v1/keys?dir=&prefix=&delimiter=/&limit=&after=&values=1\n"
-        "GET    /v1/watch?key=|dir=|prefix=&since=REV   changes, as they happen\n"
+        "POST   /v1/txn                       compares and operations, as JSON\n"
+        "GET    /v1/watch?key=|dir=|prefix=&since=REV&prev=1   changes, as they happen\n"
+        "GET    /v1/history?key=KEY           the versions that are still held\n"
+        "GET    /v1/export  POST /v1/import   all keys as lines of JSON\n"
+        "GET    /v1/backup                    a copy of the store\n"
         "GET    /v1/status  /metrics  /healthz  /readyz\n");
 }
 

@@ -50,12 +50,11 @@ static void answer_unchanged(struct kv_request *request)
     end_watch(request);
     int err =
         kv_store_stat(request->http->store, request->rest, request->rest_len, &record);
-    if (!err && !kv_record_is_dir(record)) {
+    if (!err) {
         kv_value_reply(request, 304, record);
         return;
     }
-    kv_record_unref(record);
-    if (err && err != -ENOENT) {
+    if (err != -ENOENT) {
         kv_reply_errno(request, err, request->rest, request->rest_len);
         return;
     }
@@ -158,6 +157,8 @@ static int check_state(struct kv_request *request, uint64_t now, uint64_t *since
     int err = kv_store_stat(store, request->rest, request->rest_len, &record);
     if (err == -ENOENT)
         return *since + 1 < kv_store_oldest_revision(store);
+    if (!err && kv_record_is_dir(record))
+        err = -EISDIR; /* what changes is below it: that is for a watch */
     if (err)
         return err;
     if (record->meta.mod_revision > *since)
@@ -169,11 +170,10 @@ static int check_state(struct kv_request *request, uint64_t now, uint64_t *since
 void kv_poll_get(struct kv_request *request, kv_handler_fn *answer)
 {
     uint64_t now = kv_store_revision(request->http->store), since;
-    bool waits_for_next = !kv_uri_param(&request->uri, "since");
     int64_t wait_ns;
     if (!parse_wait(request, &wait_ns) || !parse_since(request, now, &since))
         return;
-    int changed = waits_for_next ? 0 : check_state(request, now, &since);
+    int changed = check_state(request, now, &since);
     if (changed < 0) {
         kv_reply_errno(request, changed, request->rest, request->rest_len);
         return;

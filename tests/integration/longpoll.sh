@@ -123,8 +123,10 @@ for query in wait= wait=x wait=0 wait=11m since=1 'wait=1s&since=x' \
     "wait=1s&since=$((since + 1))"; do
     is "?$query: 400" "$(http GET "/v1/keys/new?$query") $(error_code)" '400 invalid_parameter'
 done
-is 'a directory: 409' "$(http GET '/v1/keys/d?wait=1s&since=0') $(error_code)" \
-    '409 is_a_directory'
+for query in 'wait=1m&since=0' "wait=1m&since=$since" wait=1m; do
+    is "?$query of a directory: 409" "$(http GET "/v1/keys/d?$query") $(error_code)" \
+        '409 is_a_directory'
+done
 
 poll new "$since"
 wait_for watches_are 1

@@ -137,7 +137,7 @@ is 'deep JSON: 400' "$(txn "{\"then\":$deep}")" 400
 jq -nc '{then: [range(10001) | {op: "get", key: "a"}]}' >"$work/many"
 is 'too many operations: 413' "$(http POST /v1/txn --data-binary @"$work/many") $(error_code)" \
     '413 too_large'
-head -c 17000000 /dev/zero | tr '\0' ' ' >"$work/long"
+head -c 9000000 /dev/zero | tr '\0' ' ' >"$work/long"
 is 'too long a body: 413' "$(http POST /v1/txn --data-binary @"$work/long") $(error_code)" \
     '413 too_large'
 is 'a query: 400' "$(http POST '/v1/txn?x=1' -d '{}')" 400
