@@ -6,11 +6,13 @@
 . "$(dirname "$0")/../lib/functions.sh"
 
 # In a mount namespace of its own, where mount(8) finds its helper as an installation would
-# put it there, a fstab is ours, and anybody may open the device.
+# put it there, a fstab is ours, and anybody may open the device; and in a PID namespace,
+# with which the daemons end that are in no session of ours.
 if [ -z "${KV_OWN_MOUNTS:-}" ]; then
     trap - EXIT
     rm -rf "$work"
-    exec unshare --mount env KV_OWN_MOUNTS=1 "$0"
+    exec unshare --mount --pid --fork --kill-child --mount-proc \
+        env KV_OWN_MOUNTS=1 "$0"
 fi
 user=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 "${user[@]}" test -x "$kvfsd" || {
@@ -93,9 +95,6 @@ like '... by a daemon in the background' "$(ps -o comm=,tty=,ppid= "$pid")" '^kv
 is '... that has let go of what it was started from' \
     "$(readlink "/proc/$pid/cwd" "/proc/$pid/fd/0" "/proc/$pid/fd/1" "/proc/$pid/fd/2")" \
     "$(lines / /dev/null /dev/null "$log")"
-is '... in all its threads' \
-    "$(for fd in /proc/"$pid"/task/*/fd/[012]; do readlink "$fd"; done | sort -u)" \
-    "$(lines /dev/null "$log" | sort)"
 like '... and logs where it was told to, with the time' "$(grep ready "$log")" \
     '^[0-9-]+T[0-9:]+Z kvfsd: ready$'
 ok 'mount -a again does nothing' "${fstab[@]}" -a
@@ -308,6 +307,21 @@ is '... have one daemon' \
 pid=$(daemon_pid)
 unmount "$mnt" "$app"
 ok '... that ends with both' ended "$pid"
+
+# -- Without mount(8) --------------------------------------------------------------------
+
+# The first mounts are at work before the last one is made.
+many=("$work"/many/{1..16})
+"$kvfsd" --background --until-unmounted --data "$data" --listen none --log "$log" \
+    "${many[@]/#/--mount=}" 2>"$work/said" | timeout "$deadline" cat
+is '--background returns when it serves, and lets go of what it was started from' \
+    "${PIPESTATUS[*]} $(<"$work/said")" '0 0 '
+pid=$(daemon_pid)
+is '... in all its threads' \
+    "$(for fd in /proc/"$pid"/task/*/fd/[012]; do readlink "$fd"; done | sort -u)" \
+    "$(lines /dev/null "$log" | sort)"
+unmount "${many[@]}"
+ok '--until-unmounted ends it with its last mount' ended "$pid"
 
 # -- What goes wrong while it starts ---------------------------------------------------
 
