@@ -172,5 +172,14 @@ is 'one that is open is of its snapshot: all of it, and nothing that came later'
     "$((lines + lines / 1000)) 0"
 for fd in "${readers[@]}"; do exec {fd}>&-; done
 ok '... and makes room when it ends' wait_for eval '[ "$(http GET "/v1/export?dir=big")" = 200 ]'
-stop_daemon
+
+# -- Stopping --
+
+exec {fd}<>"/dev/tcp/127.0.0.1/$port"
+printf 'POST /v1/import HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n' >&"$fd"
+head -n 3000 "$work/many" >&"$fd"
+exec {other}<>"/dev/tcp/127.0.0.1/$port"
+printf 'GET /v1/export HTTP/1.1\r\nHost: localhost\r\n\r\n' >&"$other"
+read -r -u "$other" _
+stop_daemon 'it stops cleanly with an import and an export under way'
 finish
