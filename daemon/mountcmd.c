@@ -214,8 +214,9 @@ static int enter_namespace(const char *path)
     KV_CLEANUP(kv_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && setns(fd, CLONE_NEWNS) == 0)
         return 0;
-    kv_error("cannot enter the mount namespace '%s': %s", path, strerror(errno));
-    return -errno;
+    int err = -errno;
+    kv_error("cannot enter the mount namespace '%s': %s", path, kv_strerror(err));
+    return err;
 }
 
 /* A mistyped path must not make a store among other people's files: a data directory is
@@ -368,11 +369,13 @@ static int mount_data(const struct kv_mountcmd *cmd, const char *dir, char ***re
 {
     KV_CLEANUP(kv_free) char *data = realpath(cmd->source, NULL);
     enum kv_attached attached;
-    int err = data ? 0 : -errno;
-    if (!err && !is_data_directory(data))
+    if (!data) {
+        kv_error("data directory '%s': %s", cmd->source, strerror(errno));
         return KV_MOUNT_FAILED;
-    if (!err)
-        err = take_turn(data);
+    }
+    if (!is_data_directory(data))
+        return KV_MOUNT_FAILED;
+    int err = take_turn(data);
     if (err) {
         kv_error("data directory '%s': %s", cmd->source, kv_strerror(err));
         return KV_MOUNT_FAILED;

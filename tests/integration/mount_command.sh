@@ -188,6 +188,8 @@ touch "$work/other/file"
 fails 'a directory with other files in it' 'no data directory of kvfs, and not empty' \
     "${mount_kvfs[@]}" "$work/other" "$app"
 is '... gets no store' "$(ls "$work/other")" file
+fails 'a namespace that cannot be entered' "cannot enter the mount namespace '/dev/null'" \
+    /sbin/mount.fuse.kvfs "$data" "$app" -N /dev/null
 fails 'no directory' 'usage: SOURCE DIR' /sbin/mount.fuse.kvfs "$data"
 
 # -- Over HTTP -------------------------------------------------------------------------
