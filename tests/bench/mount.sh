@@ -48,7 +48,8 @@ mount_all()
 
 unmount_all()
 {
-    umount "$work"/{bindfs,overlayfs,ext4,tmpfs}
+    umount "$work"/{bindfs,overlayfs,ext4}
+    wait_for umount "$work/tmpfs" # their daemons end a moment later
     stop_quietly
 }
 

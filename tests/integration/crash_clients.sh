@@ -2,6 +2,11 @@
 # kill -9 of the daemon while processes are in its mount: each of them gets an error, none
 # hangs, none has to be killed; and the next start mounts again at the same place.
 # shellcheck disable=SC2154 # $status is set in functions.sh
+
+# In mounts of its own: a mount namespace that somebody else makes meanwhile (services do)
+# would keep a copy of ours, and with it what is mounted there.
+[ -n "${KV_OWN_MOUNTS:-}" ] || KV_OWN_MOUNTS=1 exec unshare -m "$0"
+
 . "$(dirname "$0")/../lib/functions.sh"
 . "$root/tests/lib/clients.sh"
 
@@ -9,6 +14,12 @@
 watches_nothing()
 {
     [ -e "/proc/$recorder/fdinfo" ] && ! grep -q '^inotify wd' "/proc/$recorder"/fdinfo/*
+}
+
+# Every thread of the daemon is stopped.
+daemon_stopped()
+{
+    ! grep -h '^State:' "/proc/$daemon"/task/*/status | grep -qv '^State:.T'
 }
 
 dead='^(ENOTCONN|ECONNABORTED)$'
@@ -70,6 +81,7 @@ ask close write g unpublished >/dev/null
 ask fsync write g unpublished >/dev/null
 wait_for all_announced
 kill -STOP "$daemon"
+ok 'the daemon is stopped' wait_for daemon_stopped
 missed=''
 for name in "${!waiting[@]}"; do
     # shellcheck disable=SC2086 # words
@@ -95,7 +107,6 @@ like 'the one that synced, too' "$(ask syncer close f)" "$dead"
 like 'a process whose working directory is inside gets an error' "$(ask worker list .)" "$dead"
 like '... for every path' "$(ask worker stat fsynced)" "$dead"
 like 'a directory that is open cannot be read' "$(ask lister names f)" "$dead"
-like 'stat of the mount point says that it is dead' "$(ask lister stat "$mnt/.")" "$dead"
 is 'a lock is let go of' "$(ask locker close f)" ok
 is '... and the next in line gets it' "$(answer waiter)" ok
 like '... but nothing else' "$(ask waiter read f 10)" "$dead"
