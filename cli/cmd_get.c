@@ -227,7 +227,7 @@ static int get_bytes(struct kv_cli *cli, const char *key)
     if (status)
         return status;
     /* So that the prompt does not stick to the value; a program gets what is stored. */
-    if (getting.last != '\n' && isatty(STDOUT_FILENO) &&
+    if (getting.last != '\n' && (cli->shell || isatty(STDOUT_FILENO)) &&
         !kv_option_given(&cli->args, KV_OPT_RAW))
         (void)fputc('\n', stdout);
     return kv_cli_flush(cli);
@@ -268,8 +268,8 @@ const struct kv_command kv_cmd_get = {
     .summary = "write values to stdout",
     .description =
         "Write the value of KEY to stdout, byte by byte as it is stored. Only "
-        "on a terminal a newline is added, when the value has none at its "
-        "end.\n"
+        "on a terminal and in a shell a newline is added, when the value has none at "
+        "its end.\n"
         "\n"
         "Of several keys, those below --dir, or those that begin with --prefix, a line "
         "\"KEY = VALUE\" each is written, with control characters as \\n, \\t or "

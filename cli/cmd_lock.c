@@ -95,6 +95,8 @@ static int on_tick(void *ctx)
     struct locking *l = ctx;
     if (kv_interrupt_state() == KV_INTERRUPT_TIME)
         return held(l);
+    if (kv_interrupt_state() == KV_INTERRUPT_USER)
+        return kv_fault_set(&l->cli->fault, KV_EXIT_LOCAL, NULL, "interrupted");
     return l->again ? try_again(l) : 0;
 }
 
@@ -115,7 +117,7 @@ static int wait_for_lock(struct locking *l, uint64_t timeout_ms)
                                  .notice = on_notice,
                                  .ctx = l};
     struct kv_access *access = l->cli->access;
-    kv_interrupt_begin(false, timeout_ms);
+    kv_interrupt_begin(l->cli->shell == KV_SHELL_PROMPT, timeout_ms);
     int status = access->ops->watch(access, &watcher, &l->cli->fault);
     kv_interrupt_end();
     return status;

@@ -172,7 +172,7 @@ static int run_wait(struct kv_cli *cli)
         status = kv_cli_open(cli, &w.reader);
     if (status)
         return status;
-    kv_interrupt_begin(cli->shared, timeout_ms);
+    kv_interrupt_begin(cli->shell == KV_SHELL_PROMPT, timeout_ms);
     status = cli->access->ops->watch(cli->access, &watcher, &cli->fault);
     kv_interrupt_end();
     return status == KV_STOP ? 0 : status;

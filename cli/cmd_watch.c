@@ -166,7 +166,8 @@ static int run_watch(struct kv_cli *cli)
                             "--exec and -o json exclude each other");
     if (status)
         return status;
-    kv_interrupt_begin(cli->shared, 0); /* Ctrl-C in a shell ends only this */
+    kv_interrupt_begin(cli->shell == KV_SHELL_PROMPT,
+                       0); /* Ctrl-C in a shell ends only this */
     status = cli->access->ops->watch(cli->access, &watcher, &cli->fault);
     kv_interrupt_end();
     return status == KV_STOP ? kv_cli_flush(cli) : status;

@@ -57,7 +57,11 @@ static int open_file(struct kv_cli *cli, const char *name, struct kv_source *ret
 
 int kv_cli_source(struct kv_cli *cli, const char *text, struct kv_source *ret)
 {
-    if (!text || strcmp(text, "@-") == 0)
+    bool in = !text || strcmp(text, "@-") == 0;
+    if (in && cli->shell == KV_SHELL_SCRIPT)
+        return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
+                            "in a script the value stands on the line, or in an @FILE");
+    if (in)
         return kv_source_fd(ret, STDIN_FILENO, &cli->fault);
     if (text[0] == '@' && text[1] != '@')
         return open_file(cli, text + 1, ret);

@@ -12,6 +12,9 @@ enum kv_output { KV_OUTPUT_TEXT, KV_OUTPUT_JSON, KV_OUTPUT_TABLE, KV_OUTPUT_VALU
 
 #define KV_OUTPUT_BIT(output) (1U << (output))
 
+/* Where a command line came from. */
+enum kv_in_shell { KV_SHELL_NONE, KV_SHELL_PROMPT, KV_SHELL_SCRIPT };
+
 /* What a command works with. */
 struct kv_cli {
     struct kv_args args;
@@ -19,6 +22,7 @@ struct kv_cli {
     const char *place;  /* its URL, path or directory */
     struct kv_access *access;
     bool shared; /* access belongs to somebody else: a shell */
+    enum kv_in_shell shell;
     enum kv_output output;
     bool json; /* output is KV_OUTPUT_JSON */
     struct kv_fault fault;
@@ -41,7 +45,7 @@ struct kv_command {
 extern const struct kv_command kv_cmd_get, kv_cmd_put, kv_cmd_append, kv_cmd_incr,
     kv_cmd_getall, kv_cmd_rm, kv_cmd_mv, kv_cmd_ls, kv_cmd_watch, kv_cmd_wait,
     kv_cmd_lock, kv_cmd_edit, kv_cmd_history, kv_cmd_diff, kv_cmd_export, kv_cmd_import,
-    kv_cmd_backup, kv_cmd_restore, kv_cmd_status;
+    kv_cmd_backup, kv_cmd_restore, kv_cmd_shell, kv_cmd_completion, kv_cmd_status;
 
 /* -- commands.c: the table -- */
 
@@ -56,7 +60,7 @@ const struct kv_command *kv_command_find(const char *name, struct kv_fault *faul
 /* -- help.c -- */
 
 /* Write the help page of kv, or of a command, or the version to stdout. 0 or
- * KV_EXIT_LOCAL. */
+ * KV_EXIT_LOCAL. In a shell the first is a list of what can be typed there. */
 int kv_help_print(struct kv_cli *cli);
 int kv_help_print_command(struct kv_cli *cli, const struct kv_command *command);
 int kv_help_print_version(struct kv_cli *cli);

@@ -37,6 +37,20 @@ void kv_fault_hint(struct kv_fault *fault, const char *format, ...)
     va_end(args);
 }
 
+void kv_fault_prefix(struct kv_fault *fault, const char *format, ...)
+{
+    struct kv_buf message = {0};
+    if (fault->message.len == 0)
+        return;
+    va_list args;
+    va_start(args, format);
+    kv_buf_vaddf(&message, format, args);
+    va_end(args);
+    kv_buf_add(&message, fault->message.data, fault->message.len);
+    kv_buf_done(&fault->message);
+    fault->message = message;
+}
+
 int kv_fault_no_memory(struct kv_fault *fault)
 {
     return kv_fault_set(fault, KV_EXIT_LOCAL, NULL, "out of memory");

@@ -36,6 +36,10 @@ int kv_fault_set(struct kv_fault *fault, enum kv_exit exit, const char *key,
 void kv_fault_hint(struct kv_fault *fault, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Put a text before the message, when there is one. */
+void kv_fault_prefix(struct kv_fault *fault, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 int kv_fault_no_memory(struct kv_fault *fault);
 
 /* On stderr: "kv: 'app': is a directory" and, on a line of its own, the hint. Empties

@@ -13,22 +13,35 @@ static int print(struct kv_cli *cli, const struct kv_buf *text)
     return kv_cli_flush(cli);
 }
 
-static void add_usage(struct kv_buf *out)
+static void add_commands(struct kv_buf *out)
 {
-    kv_buf_adds(out, "Usage: kv [OPTION]... COMMAND [OPERAND]...\n"
-                     "Read, write and watch the keys of kvfsd.\n\nCommands:\n");
     for (const struct kv_command *const *c = kv_commands; *c; c++) {
         char left[48];
-        (void)snprintf(left, sizeof(left), "  %s %s", (*c)->name, (*c)->operands);
+        (void)snprintf(left, sizeof(left), "  %s%s%s", (*c)->name,
+                       *(*c)->operands ? " " : "", (*c)->operands);
         kv_text_entry(out, left, (*c)->summary);
     }
     kv_text_entry(out, "  help [COMMAND]", "print this page, or the command's own");
 }
 
+static int print_shell_help(struct kv_cli *cli)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf out = {0};
+    kv_buf_adds(&out, "Commands:\n");
+    add_commands(&out);
+    kv_text_entry(&out, "  quit", "leave, as exit and Ctrl-D do");
+    return print(cli, &out);
+}
+
 int kv_help_print(struct kv_cli *cli)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf out = {0};
-    add_usage(&out);
+    if (cli->shell)
+        return print_shell_help(cli);
+    kv_buf_adds(&out, "Usage: kv [OPTION]... COMMAND [OPERAND]...\n"
+                      "Read, write and watch the keys of kvfsd. Without a command: a "
+                      "shell.\n\nCommands:\n");
+    add_commands(&out);
     kv_buf_adds(&out, "\nOptions of every command:\n");
     kv_options_help(&out, KV_OPT_COMMON, KV_OPT_COMMON);
     kv_buf_adds(&out, "\n");

@@ -2,6 +2,7 @@
  * their connection. */
 #include "http.h"
 
+#include "interrupt.h"
 #include "version.h"
 
 #include "base/cleanup.h"
@@ -33,7 +34,8 @@ struct exchange {
     struct kv_http_answer *answer;
     uint64_t sent;
     ssize_t read_error; /* of the source */
-    int stopped;        /* what the sink returned */
+    int stopped;        /* what the sink or the tick returned */
+    bool interrupted;   /* by Ctrl-C, in a shell */
 };
 
 /* The address with a scheme; NULL: no memory. */
@@ -229,9 +231,11 @@ static int on_progress(void *ctx, curl_off_t down_total, curl_off_t down,
 {
     struct exchange *exchange = ctx;
     (void)down_total, (void)down, (void)up_total, (void)up;
-    if (!exchange->stopped)
+    if (!exchange->stopped && exchange->request->tick)
         exchange->stopped = exchange->request->tick(exchange->request->tick_ctx);
-    return exchange->stopped ? 1 : 0;
+    else if (kv_interrupt_state() == KV_INTERRUPT_USER)
+        exchange->interrupted = true;
+    return exchange->stopped || exchange->interrupted ? 1 : 0;
 }
 
 /* libcurl sends again when a kept connection turns out to be closed. */
@@ -319,6 +323,8 @@ static int judge(struct kv_http *http, CURLcode code, struct exchange *exchange,
 {
     if (exchange->stopped)
         return exchange->stopped;
+    if (exchange->interrupted)
+        return kv_fault_set(fault, KV_EXIT_LOCAL, NULL, "interrupted");
     if (exchange->read_error)
         return kv_fault_set(fault, KV_EXIT_LOCAL, NULL,
                             "cannot read what is to be sent: %s",
@@ -369,11 +375,9 @@ int kv_http_perform(struct kv_http *http, const struct kv_http_request *request,
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
     if (request->timeout_ms)
         curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-    if (request->tick) {
-        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &exchange);
-    }
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &exchange);
     CURLcode code = curl_easy_perform(curl);
     return judge(http, code, &exchange, fault);
 }

@@ -11,8 +11,8 @@
 #define AGAIN_US 50000
 
 static volatile sig_atomic_t user_asked;
-static int64_t deadline_ns; /* monotonic; 0: none */
-static bool catching;
+static int64_t deadline_ns;      /* monotonic; 0: none */
+static unsigned depth, catching; /* begun, and the depth at which Ctrl-C is caught */
 static struct sigaction old_int, old_alarm;
 
 static void on_int(int signal)
@@ -31,12 +31,15 @@ void kv_interrupt_begin(bool catch_user, uint64_t timeout_ms)
     /* No SA_RESTART: what waits shall return. */
     struct sigaction note_int = {.sa_handler = on_int};
     struct sigaction note_alarm = {.sa_handler = on_alarm};
+    depth++;
     user_asked = 0;
-    catching = catch_user;
-    if (catching)
-        (void)sigaction(SIGINT, &note_int,
-                        &old_int); /* fails for no such signal only */
-    (void)sigaction(SIGALRM, &note_alarm, &old_alarm);
+    /* sigaction fails for no such signal only */
+    if (catch_user && !catching) {
+        (void)sigaction(SIGINT, &note_int, &old_int);
+        catching = depth;
+    }
+    if (depth == 1)
+        (void)sigaction(SIGALRM, &note_alarm, &old_alarm);
     deadline_ns = 0;
     if (!timeout_ms)
         return;
@@ -64,8 +67,17 @@ void kv_interrupt_end(void)
 {
     struct itimerval off = {0};
     (void)setitimer(ITIMER_REAL, &off, NULL);
-    (void)sigaction(SIGALRM, &old_alarm, NULL);
-    if (catching)
+    deadline_ns = 0;
+    if (depth == 1)
+        (void)sigaction(SIGALRM, &old_alarm, NULL);
+    if (catching == depth) {
         (void)sigaction(SIGINT, &old_int, NULL);
-    catching = false;
+        catching = 0;
+    }
+    depth--;
+}
+
+void kv_interrupt_clear(void)
+{
+    user_asked = 0;
 }

@@ -3,7 +3,8 @@
 
 /* Ends of a wait that come from outside: Ctrl-C, where it shall not end the process,
  * and the end of a time. Both are signals, which make system calls that wait return,
- * and a question that ticks (access.h, http.h) ask. One wait at a time; one thread. */
+ * and a question that ticks (access.h, http.h) ask. A wait may be begun within another
+ * that has no time: a shell catches Ctrl-C all along. One thread. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,9 @@ enum kv_interrupt { KV_INTERRUPT_NONE, KV_INTERRUPT_USER, KV_INTERRUPT_TIME };
 void kv_interrupt_begin(bool catch_user, uint64_t timeout_ms);
 
 enum kv_interrupt kv_interrupt_state(void);
+
+/* Forget a Ctrl-C. */
+void kv_interrupt_clear(void);
 
 /* Signals do again what they did before. */
 void kv_interrupt_end(void);

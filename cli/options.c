@@ -168,6 +168,16 @@ int kv_options_parse(struct kv_args *args, int argc, char *argv[], uint64_t allo
     return 0;
 }
 
+const char *kv_option_name(enum kv_option option)
+{
+    return rows[option].name;
+}
+
+bool kv_option_takes_value(enum kv_option option)
+{
+    return rows[option].argument != NULL;
+}
+
 void kv_options_help(struct kv_buf *out, uint64_t options, uint64_t allowed)
 {
     for (size_t i = 0; i < KV_OPTIONS; i++) {

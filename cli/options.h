@@ -70,6 +70,12 @@ static inline bool kv_option_given(const struct kv_args *args, enum kv_option op
     return args->values[option] != NULL;
 }
 
+/* "url" for KV_OPT_URL. */
+const char *kv_option_name(enum kv_option option);
+
+/* Whether it is followed by a value. */
+bool kv_option_takes_value(enum kv_option option);
+
 /* The entries of a help page for these options of a command that takes all of allowed.
  */
 void kv_options_help(struct kv_buf *out, uint64_t options, uint64_t allowed);

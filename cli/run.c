@@ -1,6 +1,7 @@
 /* From a command line to a command that runs: its options, the way to the keys. */
 #include "command.h"
 #include "mountio.h"
+#include "shell.h"
 
 #include "base/log.h"
 
@@ -168,6 +169,8 @@ int kv_cli_run(struct kv_cli *cli, int argc, char *argv[])
     if (cli->args.count == 0) {
         if (kv_option_given(&cli->args, KV_OPT_HELP))
             return kv_help_print(cli);
+        if (!cli->shell && kv_shell_has_input())
+            return kv_shell_run(cli);
         kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL, "which command?");
         kv_fault_hint(&cli->fault, "'kv --help' lists them");
         return KV_EXIT_USAGE;
