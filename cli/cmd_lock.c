@@ -260,6 +260,8 @@ static int run_lock(struct kv_cli *cli)
     sigaddset(&l.signals, SIGINT);
     (void)sigprocmask(SIG_SETMASK, NULL, &before);
     status = get_lock(&l);
+    if (!status)
+        status = kv_cli_export_way(cli);
     if (!status && setenv("KV_LOCK", l.lease.key, 1) < 0)
         status = kv_fault_no_memory(&cli->fault);
     if (!status)

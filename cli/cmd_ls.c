@@ -81,7 +81,11 @@ static int print_entry(void *ctx, const struct kv_entry *entry)
     } else {
         if (kv_option_given(&cli->args, KV_OPT_LONG))
             print_long(entry);
+        if (entry->directory)
+            kv_cli_colour(KV_COLOUR_BLUE);
         kv_cli_print_key(stdout, entry->key);
+        if (entry->directory)
+            kv_cli_colour(KV_COLOUR_NONE);
         (void)fputs(entry->directory ? "/\n" : "\n", stdout);
     }
     return ferror(stdout) ? kv_cli_flush(cli) : 0;

@@ -15,7 +15,12 @@
 static void print_text(const struct kv_change *change)
 {
     const char *value = change->value;
-    printf("%s ", change->type);
+    bool gone =
+        strcmp(change->type, "delete") == 0 || strcmp(change->type, "rmdir") == 0;
+    kv_cli_colour(gone ? KV_COLOUR_RED : KV_COLOUR_GREEN);
+    (void)fputs(change->type, stdout);
+    kv_cli_colour(KV_COLOUR_NONE);
+    (void)fputc(' ', stdout);
     if (change->from) {
         kv_cli_print_key(stdout, change->from);
         (void)fputs(" -> ", stdout);
@@ -164,6 +169,8 @@ static int run_watch(struct kv_cli *cli)
     if (!status && cli->json && kv_option_given(&cli->args, KV_OPT_EXEC))
         return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
                             "--exec and -o json exclude each other");
+    if (!status && kv_option_given(&cli->args, KV_OPT_EXEC))
+        status = kv_cli_export_way(cli);
     if (status)
         return status;
     kv_interrupt_begin(cli->shell == KV_SHELL_PROMPT,

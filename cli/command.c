@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -108,6 +109,21 @@ void kv_cli_print_bytes(FILE *file, const char *data, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         print_byte(file, (unsigned char)data[i]);
+}
+
+void kv_cli_colour(enum kv_colour colour)
+{
+    static const char *const codes[] = {
+        [KV_COLOUR_NONE] = "\033[0m",
+        [KV_COLOUR_RED] = "\033[31m",
+        [KV_COLOUR_GREEN] = "\033[32m",
+        [KV_COLOUR_BLUE] = "\033[1;34m",
+    };
+    const char *none = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    bool wanted = !(none && *none) && terminal && *terminal &&
+                  strcmp(terminal, "dumb") != 0 && isatty(STDOUT_FILENO);
+    if (wanted)
+        (void)fputs(codes[colour], stdout);
 }
 
 /* Errors of stdout stay with it, so looking once, here, is enough. */

@@ -82,6 +82,10 @@ int kv_cli_need_access(struct kv_cli *cli);
 /* Another way to the keys, beside cli->access and to the same place, for use while that
  * one is busy. The caller's to free. */
 int kv_cli_open(struct kv_cli *cli, struct kv_access **ret);
+/* Tell the programs that are started from now on which way that is: a kv among them
+ * goes it, too. */
+int kv_cli_export_way(struct kv_cli *cli);
+
 void kv_access_freep(struct kv_access **access);
 
 /* -- What several commands need -- */
@@ -110,6 +114,12 @@ void kv_cli_print_key(FILE *file, const char *key);
 
 /* Write bytes on one line, with the same escapes, and NUL too. */
 void kv_cli_print_bytes(FILE *file, const char *data, size_t len);
+
+enum kv_colour { KV_COLOUR_NONE, KV_COLOUR_RED, KV_COLOUR_GREEN, KV_COLOUR_BLUE };
+
+/* Begin or (NONE) end a colour on stdout. Does nothing unless stdout is a terminal that
+ * has colours and NO_COLOR is unset or empty. */
+void kv_cli_colour(enum kv_colour colour);
 
 /* Write out what is buffered for stdout. 0 or KV_EXIT_LOCAL. */
 int kv_cli_flush(struct kv_cli *cli);

@@ -18,15 +18,15 @@ static const char *from_environment(const char *name)
     return value && *value ? value : NULL;
 }
 
+static const struct {
+    const char *name;
+    enum kv_option option;
+} ways[] = {
+    {"KV_URL", KV_OPT_URL}, {"KV_SOCKET", KV_OPT_SOCKET}, {"KV_MOUNT", KV_OPT_MOUNT}};
+
 /* Which way the command line names, or the environment. */
 static int choose_way(struct kv_cli *cli)
 {
-    static const struct {
-        const char *name;
-        enum kv_option option;
-    } ways[] = {{"KV_URL", KV_OPT_URL},
-                {"KV_SOCKET", KV_OPT_SOCKET},
-                {"KV_MOUNT", KV_OPT_MOUNT}};
     int given = 0;
     cli->place = NULL;
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
@@ -61,6 +61,15 @@ int kv_cli_open(struct kv_cli *cli, struct kv_access **ret)
     if (cli->way == KV_OPT_SOCKET)
         return kv_client_open("http://localhost", cli->place, ret, &cli->fault);
     return kv_client_open(cli->place, NULL, ret, &cli->fault);
+}
+
+int kv_cli_export_way(struct kv_cli *cli)
+{
+    int err = 0;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]) && !err; i++)
+        err = ways[i].option == cli->way ? setenv(ways[i].name, cli->place, 1)
+                                         : unsetenv(ways[i].name);
+    return err ? kv_fault_no_memory(&cli->fault) : 0;
 }
 
 void kv_access_freep(struct kv_access **access)

@@ -53,7 +53,11 @@ static int draw_child(struct kv_cli *cli, const struct child *child,
     size_t margin_len = margin->len;
     (void)fwrite(margin->data, 1, margin->len, stdout);
     (void)fputs(last ? "└── " : "├── ", stdout);
+    if (child->directory)
+        kv_cli_colour(KV_COLOUR_BLUE);
     kv_cli_print_key(stdout, slash ? slash + 1 : child->key);
+    if (child->directory)
+        kv_cli_colour(KV_COLOUR_NONE);
     (void)fputs(child->directory ? "/\n" : "\n", stdout);
     if (ferror(stdout))
         return kv_cli_flush(cli);

@@ -125,5 +125,24 @@ like 'get to a terminal ends the line' \
 like '... but not with --raw' \
     "$(script -qec "$kv --url $url get --raw tcp/mm" /dev/null </dev/null | xxd -p)" '^6e656172$'
 
+
+# on_terminal [NAME=VALUE]... COMMAND...: what it writes to a terminal.
+on_terminal()
+{
+    env TERM=xterm "${@:1:$#-1}" script -qec "${*: -1}" /dev/null </dev/null
+}
+blue=$'\e[1;34m' plain=$'\e[0m'
+like 'directories are coloured on a terminal' "$(on_terminal "$kv --url $url ls mount")" \
+    "${blue//[/\\[}mount/m${plain//[/\\[}/"
+for setting in NO_COLOR=1 TERM=dumb; do
+    is "... not with $setting" "$(on_terminal "$setting" "$kv --url $url ls mount" | grep -c $'\e')" 0
+done
+is '... nor in a pipe' "$(TERM=xterm "$kv" --url "$url" ls mount | grep -c $'\e')" 0
+
+# Every word that other tools use leads somewhere.
+for word in set del list rename subscribe dump info inc; do
+    like "did you mean, for $word" "$("$kv" --url "$url" "$word" 2>&1)" "did you mean 'kv [a-z]+'"
+done
+
 stop_daemon
 finish

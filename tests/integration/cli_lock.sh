@@ -48,6 +48,10 @@ says 'a command that dies of a signal: 128 and its number' 137 '' "$kv" lock l b
 ok '... and the lock is gone' absent l
 # shellcheck disable=SC2016
 says 'the command knows the lock' 0 a/l "$kv" lock a/l bash -c 'echo $KV_LOCK'
+"$kv" put here 1
+# shellcheck disable=SC2016
+is 'a kv below the lock goes the same way in' \
+    "$(env KV_URL=127.0.0.1:1 "$kv" --url "$url" lock l bash -c '"$1" get here' bash "$kv")" 1
 printf in >"$work/in"
 is 'the command has our stdin' "$("$kv" lock l cat <"$work/in")" in
 
