@@ -48,6 +48,7 @@ static struct kv_import *import_new(struct kv_request *request)
         return NULL;
     }
     request->import = import;
+    import->revision = kv_store_revision(request->http->store);
     if (skip && kv_u64_parse(skip->value, skip->value_len, &import->skip)) {
         kv_reply_invalid_param(request, "skip", "must be a number of lines");
         return NULL;
@@ -342,7 +343,5 @@ void kv_import_post(struct kv_request *request)
         return;
     if (!import->wrong)
         import->done = import->number;
-    if (import->revision == 0)
-        import->revision = kv_store_revision(request->http->store);
     finish(request);
 }
