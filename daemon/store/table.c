@@ -216,7 +216,9 @@ int kv_table_sync(struct kv_table *table)
 
 int kv_table_copy(struct kv_table *table, int fd)
 {
-    return errno_of(mdb_env_copyfd2(table->env, fd, MDB_CP_COMPACT));
+    int rc = mdb_env_copyfd2(table->env, fd, MDB_CP_COMPACT);
+    (void)kv_resident_trim(&table->resident); /* it has read the whole map */
+    return errno_of(rc);
 }
 
 /* -- Views -- */

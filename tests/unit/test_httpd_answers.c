@@ -303,7 +303,65 @@ START_TEST(body_that_is_kept_for_another_try_counts_twice)
 }
 END_TEST
 
-KV_SUITE_WITH("httpd_answers", setup, teardown, answers_of_one_version_count_once,
+static int ask_compressed(const char *target)
+{
+    char text[512];
+    int fd = dial();
+    int len = snprintf(text, sizeof(text),
+                       "GET %s HTTP/1.1\r\nHost: localhost\r\n"
+                       "Accept-Encoding: gzip\r\n\r\n",
+                       target);
+    send_all(fd, text, (size_t)len);
+    return fd;
+}
+
+START_TEST(answer_is_compressed_while_there_is_room_for_it)
+{
+    ck_assert_int_eq(put_sized("a", LARGE, 'x'), 0);
+    ck_assert_int_eq(put_sized("b", LARGE - 100 * KIB, 'x'), 0);
+    int fd = ask_compressed("/metrics");
+    ck_assert_ptr_nonnull(strstr(head(fd), "\r\nContent-Encoding: gzip\r\n"));
+    (void)close(fd);
+    wait_until_bytes(0);
+    int first = begin_get("/v1/keys/a"), second = begin_get("/v1/keys/b");
+    fd = ask_compressed("/metrics");
+    const char *answer = head(fd);
+    ck_assert_ptr_nonnull(strstr(answer, " 200 "));
+    ck_assert_ptr_null(strstr(answer, "Content-Encoding"));
+    (void)close(fd);
+    (void)close(first);
+    (void)close(second);
+    wait_until_bytes(0);
+}
+END_TEST
+
+START_TEST(gets_of_a_transaction_count_until_they_are_answered)
+{
+    ck_assert_int_eq(put_sized("a", LARGE, 'x'), 0);
+    ck_assert_int_eq(put_sized("b", LARGE - 40 * KIB, 'x'), 0);
+    static const char get[] = "POST /v1/txn HTTP/1.1\r\nHost: localhost\r\n"
+                              "Content-Length: 33\r\n\r\n"
+                              "{\"then\":[{\"op\":\"get\",\"key\":\"k\"}]}";
+    int first = begin_get("/v1/keys/a"), second = begin_get("/v1/keys/b");
+    int fd = dial();
+    send_all(fd, get, sizeof(get) - 1);
+    ck_assert_ptr_nonnull(strstr(head(fd), " 503 "));
+    (void)close(fd);
+    (void)close(first);
+    (void)close(second);
+    wait_until_bytes(0);
+    fd = dial();
+    send_all(fd, get, sizeof(get) - 1);
+    ck_assert_ptr_nonnull(strstr(head(fd), " 200 "));
+    (void)close(fd);
+    wait_until_bytes(0);
+}
+END_TEST
+
+KV_SUITE_WITH("httpd_answers", setup, teardown,
+              answer_is_compressed_while_there_is_room_for_it,
+              gets_of_a_transaction_count_until_they_are_answered,
+              answers_of_one_version_count_once,
               answers_of_one_version_count_once_without_a_cache,
               answers_of_old_versions_are_bounded,
               answer_that_is_taken_byte_by_byte_is_cut,
