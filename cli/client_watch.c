@@ -233,6 +233,7 @@ int kv_client_watch(struct kv_access *access, const struct kv_watcher *watcher,
         if (!w.lost)
             watcher->notice(watcher->ctx, "the connection was lost: trying again");
         w.lost = true;
+        kv_fault_done(fault); /* it was told, and it goes on */
         wait_a_little(&w);
         status = on_tick(&w);
         if (status)

@@ -77,6 +77,9 @@ static int run_hook(struct kv_cli *cli, const struct kv_change *change)
         set("KV_REVISION", change->revision ? revision : NULL) || set_value(change))
         return kv_fault_no_memory(&cli->fault);
     int status = kv_process_run(argv, &exit_status, &cli->fault);
+    /* Ctrl-C went to the command, but it was meant for the watch as well. */
+    if (!status && exit_status == 128 + SIGINT)
+        return KV_STOP;
     if (!status && exit_status)
         kv_warning("'%s': the command ended with status %d", change->key, exit_status);
     return status;

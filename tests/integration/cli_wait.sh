@@ -95,6 +95,12 @@ need_daemon --listen "127.0.0.1:$port"
 put late 1 >/dev/null
 waited 'wait goes on after a restart' 0
 
+waiting tcp later
+kill_daemon
+need_daemon --listen "127.0.0.1:$port"
+put later 1 >/dev/null
+waited 'wait goes on after a crash, and has nothing to say of it' 0
+
 # -- watch -----------------------------------------------------------------------------
 
 hooks=()
@@ -133,6 +139,15 @@ ok 'a command that fails is told' wait_for grep -q "kv: 'w': the command ended w
 twice() { [ "$(grep -c 'ended with status 3' "$work/err")" = 2 ]; }
 ok '... and the watch goes on' wait_for twice
 kill "${started_pids[-1]}"
+
+ok 'Ctrl-C while a command runs ends the watch, too' \
+    python3 "$root/tests/lib/terminal.py" "$kv" --url "$url" -v watch w --exec 'echo runs; sleep 60' <<END
+see watching
+do $kv --url $url put w 3
+see runs
+type \x03
+end 0
+END
 
 "$kv" --url "$url" -v watch --values big >"$work/out" 2>"$work/err" &
 started_pids+=($!)
