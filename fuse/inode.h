@@ -72,6 +72,7 @@ struct kv_inode {
     struct kv_list_node pending_node;
     struct kv_pending *pending; /* NULL: the store knows it */
     struct kv_pending *orphan;  /* what is kept of it since its key is gone, or NULL */
+    uint64_t size; /* that the last entry of it told; see kv_orphan_size */
     /* Directory: when an unpublished name last came or went. It counts as a change of
      * the directory until the store knows a later one. */
     int64_t touched_ns;

@@ -41,11 +41,15 @@ static struct kv_handle *handle_of(struct kv_mount *mount, pid_t tid, fuse_ino_t
     return own ? kv_handle_ref(own) : NULL;
 }
 
-static struct kv_handle *any_handle(struct kv_mount *mount, fuse_ino_t ino)
+/* The handle that knows best how long a file is; without one *ret_size is what the
+ * kernel was told with its name, as somebody may be about to open it. */
+static struct kv_handle *best_handle(struct kv_mount *mount, fuse_ino_t ino,
+                                     uint64_t *ret_size)
 {
     struct kv_handle *best = NULL;
     KV_SCOPED_LOCK(&mount->inodes.lock);
     struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    *ret_size = inode ? inode->size : 0;
     if (!inode)
         return NULL;
     KV_LIST_FOREACH(node, &inode->handles)
@@ -57,11 +61,12 @@ static struct kv_handle *any_handle(struct kv_mount *mount, fuse_ino_t ino)
 
 uint64_t kv_orphan_size(struct kv_mount *mount, fuse_ino_t ino)
 {
-    struct kv_handle *handle = any_handle(mount, ino);
+    uint64_t size;
+    struct kv_handle *handle = best_handle(mount, ino, &size);
     if (!handle)
-        return 0;
+        return size;
     kv_lock(&handle->lock);
-    uint64_t size = kv_handle_size_locked(handle);
+    size = kv_handle_size_locked(handle);
     kv_unlock(&handle->lock);
     kv_handle_drop(mount, handle);
     return size;

@@ -8,8 +8,8 @@
 int kv_orphan_meta(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
                    struct kv_meta *ret);
 
-/* How long such a file is for who has it open, 0 when nobody has. The kernel cuts what
- * it has of a file, mappings too, to any size that it is told. Without locks. */
+/* How long such a file is for who has it open or is about to open it. The kernel cuts
+ * what it has of a file, mappings too, to any size that it is told. Without locks. */
 uint64_t kv_orphan_size(struct kv_mount *mount, fuse_ino_t ino);
 
 /* Change them: KV_SET_MODE, KV_SET_UID, KV_SET_GID, KV_SET_MTIME. */

@@ -72,6 +72,7 @@ int kv_enter(struct kv_mount *mount, fuse_ino_t parent, const char *name,
     if (err)
         return err;
     dir->confirmed = true;
+    inode->size = record->meta.size;
     *ret_settled = inode->confirmed && inode->unpublished == 0 && !inode->atime_set &&
                    inode->moved_revision <= announced &&
                    record->meta.mod_revision <= announced;

@@ -1,6 +1,5 @@
 #include "together.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 
 #include <sched.h>
