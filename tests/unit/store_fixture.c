@@ -178,6 +178,15 @@ int del_tree(const char *key)
     return one_op(KV_OP_DELETE_TREE, key, 0);
 }
 
+void put_link(const char *key, const char *target)
+{
+    struct kv_txn *txn = txn_make();
+    struct kv_op *op = txn_put(txn, key, target);
+    op->set = KV_SET_MODE;
+    op->meta.mode = S_IFLNK | 0777;
+    ck_assert_int_eq(txn_commit(txn), 0);
+}
+
 int make_dir(const char *key)
 {
     return one_op(KV_OP_MKDIR, key, KV_OP_PARENTS);

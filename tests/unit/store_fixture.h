@@ -53,6 +53,7 @@ int append(const char *key, const char *value);
 int del(const char *key);
 int del_tree(const char *key);
 int make_dir(const char *key);
+void put_link(const char *key, const char *target); /* a symbolic link */
 int remove_dir(const char *key);
 int move(const char *from, const char *to, unsigned flags);
 int set_mode(const char *key, uint32_t mode);
