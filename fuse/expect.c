@@ -136,7 +136,7 @@ static int remembered(struct kv_mount *mount, fuse_ino_t ino, struct stat *ret)
     const struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
     if (!inode)
         return -ESTALE;
-    struct kv_meta meta = {.id = ino, .mode = inode->type | 0700, .size = size};
+    struct kv_meta meta = {.id = ino, .mode = inode->type | KV_MODE_GONE, .size = size};
     meta.uid = getuid();
     meta.gid = getgid();
     kv_stat_fill(mount, ret, &meta);

@@ -170,15 +170,31 @@ static int create_pending(struct kv_mount *mount, struct kv_request *request,
     return 0;
 }
 
-/* Whether the caller may open a file as he asks, going by what the request tells of
- * him. */
+static bool in_group(fuse_req_t req, gid_t gid)
+{
+    if (fuse_req_ctx(req)->gid == gid)
+        return true;
+    int count = fuse_req_getgroups(req, 0, NULL);
+    KV_CLEANUP(kv_free)
+    gid_t *groups = count > 0 ? calloc((size_t)count, sizeof(*groups)) : NULL;
+    int got = groups ? fuse_req_getgroups(req, count, groups) : 0;
+    for (int i = 0; i < got && i < count; i++) {
+        if (groups[i] == gid)
+            return true;
+    }
+    return false;
+}
+
+/* Whether the caller may open a file as he asks. */
 static bool may_open(const struct kv_request *request, const struct kv_meta *meta)
 {
     const struct fuse_ctx *caller = fuse_req_ctx(request->req);
     int access = request->file.flags & O_ACCMODE;
     bool writes = access != O_RDONLY || (request->file.flags & O_TRUNC);
     uint32_t wanted = (access != O_WRONLY ? 4u : 0) | (writes ? 2u : 0);
-    unsigned shift = caller->uid == meta->uid ? 6 : caller->gid == meta->gid ? 3 : 0;
+    unsigned shift = caller->uid == meta->uid            ? 6
+                     : in_group(request->req, meta->gid) ? 3
+                                                         : 0;
     return caller->uid == 0 || ((meta->mode >> shift) & wanted) == wanted;
 }
 
@@ -515,6 +531,20 @@ static void reply_published(struct kv_mount *mount, void *ctx, int err)
     fuse_reply_err(ctx, -err);
 }
 
+/* How often the key was written when a truncation may be closed; 0: it is gone. */
+static uint64_t version_now(struct kv_mount *mount, struct kv_handle *handle)
+{
+    struct kv_path path;
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
+    kv_lock(&handle->lock);
+    bool wanted = handle->flush.truncated && !handle->flush.written;
+    kv_unlock(&handle->lock);
+    if (!wanted || kv_inodes_path(&mount->inodes, handle->ino, NULL, &path) ||
+        kv_store_stat(mount->store, path.key, path.len, &record))
+        return 0;
+    return record->meta.version;
+}
+
 /* A flush that publishes nothing is answered at once, unless it is the opener's and
  * what it wrote before is still being committed: then close says how that ended. */
 void kv_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -528,11 +558,12 @@ void kv_op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     }
     bool by_opener =
         kv_handle_opened_by(handle, fuse_req_ctx(req)->pid, fi->lock_owner);
+    uint64_t version = version_now(mount, handle);
     kv_lock(&handle->lock);
     bool was_closed = kv_flush_limbo(&handle->flush);
     bool publish = kv_flush_flush(&handle->flush, by_opener);
     if (!was_closed && kv_flush_limbo(&handle->flush))
-        handle->closed_revision = kv_store_revision(mount->store);
+        handle->closed_version = version;
     bool clean = !kv_flush_unpublished(&handle->flush);
     kv_publish_note_locked(mount, handle);
     kv_unlock(&handle->lock);

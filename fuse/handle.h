@@ -43,8 +43,8 @@ struct kv_handle {
     uint64_t changes;   /* of the bytes, to tell whether a publication has them all */
     int64_t changed_ns; /* when that was last */
     struct kv_flush flush;
-    uint64_t closed_revision; /* of the store when flush.closed was set */
-    bool owner_known; /* owner is the lock owner of the process that opened it */
+    uint64_t closed_version; /* of the key when flush.closed was set */
+    bool owner_known;        /* owner is the lock owner of the process that opened it */
     uint64_t owner;
     int refused;    /* negative errno: the bytes lack what a refused write had */
     bool mtime_set; /* by utimens after the last write; goes out with the value */

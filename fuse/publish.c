@@ -210,8 +210,8 @@ static int build_next(struct kv_txn *txn, const struct kv_publication *publicati
     int err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_ID, KV_EQUAL,
                              handle->id ? handle->id : handle->ino);
     if (!err && closed_earlier(publication))
-        err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_MOD_REVISION,
-                             KV_LESS, handle->closed_revision + 1);
+        err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_VERSION, KV_LESS,
+                             handle->closed_version + 1);
     return err ? err : add_value(txn, publication, &op);
 }
 

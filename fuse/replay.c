@@ -194,7 +194,7 @@ static int open_step(struct kv_replay *replay, const struct step *step, int at,
                      int *ret_fd)
 {
     struct kv_record_parts parts = {
-        .meta = {.id = step->id, .mode = S_IFDIR | 0700},
+        .meta = {.id = step->id, .mode = S_IFDIR | KV_MODE_GONE},
         .key = step->name,
         .key_len = strlen(step->name),
         .bare = true,
@@ -361,7 +361,7 @@ static struct kv_record *replaced_record(struct kv_replay *replay,
         kv_inodes_find_locked(&mount->inodes, event->replaced_id);
     bool known = inode && inode->nlookup > 0;
     if (known)
-        parts.meta.mode = inode->type | 0600;
+        parts.meta.mode = inode->type | KV_MODE_GONE;
     kv_unlock(&mount->inodes.lock);
     if (!known)
         return NULL;

@@ -237,9 +237,39 @@ static void many_at_once(void)
     yes("each keeps its own bytes", right);
 }
 
+/* Truncated when it is opened, closed by one descriptor, then by the other. */
+static void a_truncation_outlives(const char *what, void (*change)(void))
+{
+    put("f", "old");
+    int fd = opened("f", O_WRONLY | O_TRUNC);
+    int duplicate = (int)must(dup(fd));
+    must(close(fd));
+    change();
+    must(close(duplicate));
+    is(what, size_of("f"), 0);
+}
+
+static void is_renamed(void)
+{
+    must(rename("f", "g"));
+    must(rename("g", "f"));
+}
+
+static void is_chmoded(void)
+{
+    must(chmod("f", 0600));
+}
+
+static void truncations_of_duplicates(void)
+{
+    a_truncation_outlives("a rename", is_renamed);
+    a_truncation_outlives("a chmod", is_chmoded);
+}
+
 FAMILY(handle, CASE(goes_on_without_a_name), CASE(is_opened_again_without_a_name),
        CASE(writes_without_a_name_show_through_every_descriptor),
        CASE(a_reader_goes_on), CASE(a_new_file_of_that_name_is_another),
        CASE(follows_a_rename), CASE(unlinked_by_descriptor_of_its_directory),
        CASE(is_inherited), CASE(closes_are_counted),
-       CASE(each_close_is_seen_by_the_next_open), CASE(many_at_once));
+       CASE(each_close_is_seen_by_the_next_open), CASE(truncations_of_duplicates),
+       CASE(many_at_once));
