@@ -2,11 +2,15 @@
  * ours, which readline's does not. */
 #include "lineedit.h"
 
+#include "interrupt.h"
+
 #include "base/buf.h"
 
 #include <errno.h>
 #include <histedit.h>
 #include <locale.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +27,7 @@ struct kv_lineedit {
     void *ctx;
     EditLine *el;
     History *history;
+    sigset_t unblocked; /* the signal mask while waiting for input */
 };
 
 /* -- Completion -- */
@@ -132,13 +137,28 @@ static unsigned char on_tab(EditLine *el, int key)
 
 /* -- The editor -- */
 
+/* Wait for input; SIGINT, which is blocked otherwise, can come only here, so that none
+ * is missed between looking for it and waiting. 0, or -1 with errno. */
+static int wait_for_input(struct kv_lineedit *edit)
+{
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    while (ppoll(&input, 1, NULL, &edit->unblocked) < 0)
+        if (errno != EINTR || kv_interrupt_state() == KV_INTERRUPT_USER)
+            return -1;
+    return 0;
+}
+
 /* One character. libedit's own function would read on after the first signal. */
 static int read_char(EditLine *el, wchar_t *ret)
 {
+    struct kv_lineedit *edit;
     mbstate_t state = {0};
-    (void)el;
+    if (el_get(el, EL_CLIENTDATA, &edit) < 0)
+        return 0;
     for (;;) {
         char byte;
+        if (wait_for_input(edit) < 0)
+            return -1;
         ssize_t n = read(STDIN_FILENO, &byte, 1);
         if (n <= 0)
             return (int)n;
@@ -168,7 +188,8 @@ static void set_up(struct kv_lineedit *edit)
     el_set(el, EL_SIGNAL, 0); /* Ctrl-C is ours */
     el_set(el, EL_GETCFN, read_char);
     el_set(el, EL_HIST, history, edit->history);
-    el_set(el, EL_ADDFN, "kv-complete", "complete a command or a key", on_tab);
+    /* The wide form takes the names as they are; el_set would leak copies of them. */
+    el_wset(el, EL_ADDFN, L"kv-complete", L"complete a command or a key", on_tab);
     el_set(el, EL_BIND, "^I", "kv-complete", NULL);
     el_set(el, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_source(el, NULL); /* the user's ~/.editrc, when there is one */
@@ -218,14 +239,19 @@ enum kv_line kv_lineedit_read(struct kv_lineedit *edit, const char **ret)
 {
     int count = 0;
     HistEvent event;
+    sigset_t interrupt;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &interrupt, &edit->unblocked);
     el_resize(edit->el);
     el_set(edit->el, EL_PREP_TERM, 1); /* before the prompt, for those who type fast */
     errno = 0;
     *ret = el_gets(edit->el, &count);
-    if (*ret && count > 0) {
-        if (**ret != '\n')
-            history(edit->history, &event, H_ENTER, *ret);
-        return KV_LINE;
-    }
-    return count < 0 && errno == EINTR ? KV_LINE_INTERRUPTED : KV_LINE_END;
+    bool interrupted = count < 0 && errno == EINTR;
+    (void)sigprocmask(SIG_SETMASK, &edit->unblocked, NULL);
+    if (!*ret || count <= 0)
+        return interrupted ? KV_LINE_INTERRUPTED : KV_LINE_END;
+    if (**ret != '\n')
+        history(edit->history, &event, H_ENTER, *ret);
+    return KV_LINE;
 }

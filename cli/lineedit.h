@@ -34,7 +34,8 @@ KV_DEFINE_CLEANUP(struct kv_lineedit, kv_lineedit_free)
 
 enum kv_line { KV_LINE, KV_LINE_END, KV_LINE_INTERRUPTED };
 
-/* The next line, NUL-terminated; it stays until the next call. */
+/* The next line, NUL-terminated; it stays until the next call. INTERRUPTED: by Ctrl-C,
+ * which interrupt.h has to catch meanwhile. */
 enum kv_line kv_lineedit_read(struct kv_lineedit *edit, const char **ret);
 
 #endif

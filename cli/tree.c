@@ -51,7 +51,8 @@ static int draw_child(struct kv_cli *cli, const struct child *child,
 {
     const char *slash = strrchr(child->key, '/');
     size_t margin_len = margin->len;
-    (void)fwrite(margin->data, 1, margin->len, stdout);
+    if (margin->len)
+        (void)fwrite(margin->data, 1, margin->len, stdout);
     (void)fputs(last ? "└── " : "├── ", stdout);
     if (child->directory)
         kv_cli_colour(KV_COLOUR_BLUE);

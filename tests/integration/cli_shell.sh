@@ -125,7 +125,7 @@ see kv>
 type watch --dir w\r
 until [ "\$(curl -sS $url/v1/status | jq .http.watches)" = 1 ]
 do $kv --url $url put w/k 1
-see put w/k
+see w/k
 type \x03
 see kv>
 type wait never\r
@@ -144,7 +144,7 @@ see kv>
 type watch --dir m\r
 until grep -qs '^inotify wd' /proc/\$(pgrep -xf "$kv --mount $mnt")/fdinfo/*
 do $kv --url $url put m/k 1
-see put m/k
+see m/k
 type \x03
 see kv>
 type get greeting\r
