@@ -54,8 +54,8 @@ static int report(struct kv_cli *cli, struct kv_span json)
     (void)kv_json_member_number(json, "keys", &keys);
     (void)kv_json_member_number(json, "directories", &directories);
     (void)kv_json_member_number(json, "revision", &revision);
-    printf("%" PRIu64 " keys, %" PRIu64 " directories, revision %" PRIu64 "\n", keys,
-           directories, revision);
+    printf("%" PRIu64 " key%s, %" PRIu64 " director%s, revision %" PRIu64 "\n", keys,
+           keys == 1 ? "" : "s", directories, directories == 1 ? "y" : "ies", revision);
     return kv_cli_flush(cli);
 }
 
@@ -68,9 +68,9 @@ static void tell_how_far(struct kv_cli *cli, const struct kv_http_answer *answer
         kv_json_member_number(json, "lines_done", &lines))
         return;
     kv_fault_hint(&cli->fault,
-                  "%" PRIu64 " lines are stored; 'kv import --skip=%" PRIu64
-                  "' goes on behind them",
-                  lines, lines);
+                  "the %" PRIu64 " before it %s stored; 'kv import --skip=%" PRIu64
+                  "' goes on behind",
+                  lines, lines == 1 ? "is" : "are", lines);
 }
 
 static int import(struct kv_cli *cli, struct importing *i, uint64_t skip)

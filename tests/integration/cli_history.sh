@@ -97,7 +97,7 @@ says 'export to a file that cannot be: 5' 5 "kv: cannot make '/none/x': No such 
 like 'progress on a terminal' \
     "$(script -qec "$kv --url $url export $work/all3" /dev/null </dev/null)" 'export [0-9.]+ [KM]?i?B'
 "$kv" rm -r e
-like 'import from a file' "$("$kv" import "$work/all")" '^[0-9]+ keys, [0-9]+ directories, revision [0-9]+$'
+like 'import from a file' "$("$kv" import "$work/all")" '^[0-9]+ keys, [0-9]+ director(y|ies), revision [0-9]+$'
 ok '... brings back bytes' cmp <("$kv" get e/binary) "$work/binary"
 is '... modes' "$(stat -c %a "$mnt/e/sub/key")" 640
 ok '... and empty directories' test -d "$mnt/e/empty"
@@ -109,7 +109,7 @@ is '... brings back the same' "$("$kv" get e/sub/key)" value
 printf '{"key":"i/a","value":"1"}\n{"key":"i/a/b","value":"2"}\n{"key":"i/c","value":"3"}\n' >"$work/bad"
 says 'a line that is refused: 4, and how to go on' 4 \
     "kv: line 2: a part of the path is a key, not a directory
-kv: hint: 1 lines are stored; 'kv import --skip=1' goes on behind them" "$kv" import "$work/bad"
+kv: hint: the 1 before it is stored; 'kv import --skip=1' goes on behind" "$kv" import "$work/bad"
 is '... what is before it is stored' "$("$kv" get i/a)" 1
 sed -i 's,i/a/b,i/b,' "$work/bad"
 says '... and --skip goes on' 0 '2 keys, 0 directories, revision .*' "$kv" import --skip 1 "$work/bad"

@@ -225,6 +225,12 @@ is '... and the common ones' "$(completes 'kv put --ur')" --url=
 is '... keys' "$(completes 'kv get app/h')" 'app/host app/hostname'
 is '... directories' "$(completes 'kv get ap')" app/
 is '... after options' "$(completes 'kv -v get app/hostn')" app/hostname
+# shellcheck disable=SC2016 # the key is called so
+"$kv" put 'evil/$(touch pwned)`touch pwned`' x
+# shellcheck disable=SC2016
+is '... and expands nothing in them' "$(cd "$work" && completes 'kv get evil/')" \
+    'evil/$(touch pwned)`touch pwned`'
+ok '... nor runs it' test ! -e "$work/pwned"
 is '... of the helped' "$(completes 'kv help mo')" mount
 for name in bash zsh fish; do
     "$kv" completion "$name" >"$work/completion.$name"
