@@ -95,6 +95,38 @@ START_TEST(a_pipe_is_read_to_its_end_first)
 }
 END_TEST
 
+START_TEST(a_stream_is_read_as_it_comes)
+{
+    int ends[2];
+    char buffer[16];
+    ck_assert_int_eq(pipe(ends), 0);
+    KV_CLEANUP(kv_close) int from = ends[0];
+    KV_CLEANUP(kv_close) int to = ends[1];
+    KV_CLEANUP(kv_source_done) struct kv_source source = {.fd = -1};
+    ck_assert_int_eq(kv_source_stream(&source, from, &fault), 0);
+    ck_assert_uint_eq(source.size, 0);
+    ck_assert_int_eq(write(to, "ab", 2), 2);
+    ck_assert_int_eq(kv_source_read(&source, 0, buffer, sizeof(buffer)), 2);
+    ck_assert_int_eq(write(to, "c", 1), 1); /* it was not asked for before */
+    ck_assert_int_eq(kv_source_read(&source, 2, buffer, sizeof(buffer)), 1);
+    ck_assert_int_eq(buffer[0], 'c');
+    ck_assert_int_eq(close(to), 0);
+    to = -1;
+    ck_assert_int_eq(kv_source_read(&source, 3, buffer, sizeof(buffer)), 0);
+}
+END_TEST
+
+START_TEST(a_file_as_a_stream_tells_its_size)
+{
+    KV_CLEANUP(kv_close) int fd = memfd_create("test", MFD_CLOEXEC);
+    KV_CLEANUP(kv_source_done) struct kv_source source = {.fd = -1};
+    ck_assert_int_eq(write(fd, "0123456789", 10), 10);
+    ck_assert_int_eq(lseek(fd, 4, SEEK_SET), 4);
+    ck_assert_int_eq(kv_source_stream(&source, fd, &fault), 0);
+    ck_assert_uint_eq(source.size, 6);
+}
+END_TEST
+
 START_TEST(what_cannot_be_read_is_told)
 {
     KV_CLEANUP(kv_source_done) struct kv_source source = {.fd = -1};
@@ -117,5 +149,6 @@ END_TEST
 KV_SUITE_WITH("cli_source", setup, teardown, bytes_are_read_where_they_lie,
               a_file_is_read_from_where_its_descriptor_stands,
               a_file_that_shrinks_is_an_error_not_a_short_value,
-              a_pipe_is_read_to_its_end_first, what_cannot_be_read_is_told,
+              a_pipe_is_read_to_its_end_first, a_stream_is_read_as_it_comes,
+              a_file_as_a_stream_tells_its_size, what_cannot_be_read_is_told,
               keys_in_addresses_are_encoded_byte_by_byte)
