@@ -59,14 +59,20 @@ static int ask(struct kv_lease *lease, struct kv_client *client,
     return 0;
 }
 
-/* The value that the "get" of the else branch found. */
-static int read_holder(struct kv_span json, struct kv_buf *ret, struct kv_fault *fault)
+/* The value that the "get" of the else branch found; empty when it is a large one. */
+static int read_holder(const struct kv_lease *lease, struct kv_span json,
+                       struct kv_buf *ret, struct kv_fault *fault)
 {
-    struct kv_span results, first;
+    struct kv_span results, first, type;
     size_t offset = 0;
     if (kv_json_member(json, "results", &results) == 0 &&
-        kv_json_next(results, &offset, NULL, &first))
-        (void)kv_json_member_bytes(first, "value", ret); /* without: a large one */
+        kv_json_next(results, &offset, NULL, &first)) {
+        if (kv_json_member(first, "type", &type) == 0 &&
+            kv_json_is(type, "\"directory\""))
+            return kv_fault_set(fault, KV_EXIT_REFUSED, lease->key,
+                                "the key is a directory");
+        (void)kv_json_member_bytes(first, "value", ret); /* it may have none */
+    }
     kv_buf_addc(ret, '\0');
     return kv_buf_error(ret) ? kv_fault_no_memory(fault) : 0;
 }
@@ -97,7 +103,7 @@ int kv_lease_take(struct kv_lease *lease, struct kv_client *client,
     if (taken)
         return 0;
     kv_buf_reset(ret_holder);
-    status = read_holder(json, ret_holder, fault);
+    status = read_holder(lease, json, ret_holder, fault);
     if (!status && strcmp(ret_holder->data, lease->owner) == 0)
         return kv_lease_renew(lease, client, ret, fault);
     *ret = KV_LEASE_NOT_MINE;

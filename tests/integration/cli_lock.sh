@@ -135,6 +135,9 @@ says 'a time to live that is too short: 2' 2 'kv: --ttl of a lock must be 1s to 
     "$kv" lock --ttl 10ms x true
 says 'a lock without a command: 2' 2 "kv: 'kv lock' needs more operands
 kv: hint: .*" "$kv" lock x
+put dir/key 1 >/dev/null
+says 'a directory is no lock, and not waited for: 4' 4 "kv: 'dir': the key is a directory" \
+    timeout "$deadline" "$kv" lock dir true
 says 'nobody there: 3' 3 "kv: cannot reach kvfsd at .*" "$kv" --url 127.0.0.1:1 lock x true
 
 stop_daemon
