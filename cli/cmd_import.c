@@ -65,7 +65,7 @@ static void tell_how_far(struct kv_cli *cli, const struct kv_http_answer *answer
     struct kv_span json;
     uint64_t lines;
     if (kv_json_read(answer->body.data, answer->body.len, &json) ||
-        kv_json_member_number(json, "lines_done", &lines))
+        kv_json_member_number(json, "lines_done", &lines) || lines == 0)
         return;
     kv_fault_hint(&cli->fault,
                   "the %" PRIu64 " before it %s stored; 'kv import --skip=%" PRIu64

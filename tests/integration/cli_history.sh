@@ -114,6 +114,9 @@ is '... what is before it is stored' "$("$kv" get i/a)" 1
 sed -i 's,i/a/b,i/b,' "$work/bad"
 says '... and --skip goes on' 0 '2 keys, 0 directories, revision .*' "$kv" import --skip 1 "$work/bad"
 is '... with the rest' "$("$kv" get i/b i/c | paste -sd' ')" 'i/b = 2 i/c = 3'
+echo x >"$work/bad"
+says 'a first line that is wrong has no way to go on' 4 'kv: line 1: not a JSON value in UTF-8' \
+    "$kv" import "$work/bad"
 says 'import of no such file: 5' 5 "kv: cannot open '$work/none': No such file or directory" \
     "$kv" import "$work/none"
 
