@@ -40,18 +40,18 @@ bool kv_mountcmd_is_name(const char *program)
 static void add_escaped(struct kv_buf *out, const char *text)
 {
     for (; *text; text++) {
-        if (*text == ',')
+        if (*text == ',' || *text == '\\')
             kv_buf_addc(out, '\\');
         kv_buf_addc(out, *text);
     }
 }
 
-/* A copy of an option's value with its commas. */
+/* A copy of an option's value as it is meant (mountspec.h). */
 static char *unescape(const char *value, size_t len)
 {
     char *copy = strndup(value, len), *to = copy;
     for (const char *from = copy; copy && *from; from++) {
-        if (from[0] == '\\' && from[1] == ',')
+        if (kv_mountspec_is_escape(from))
             from++;
         *to++ = *from;
     }
@@ -111,7 +111,7 @@ static int add_options(struct kv_mountcmd *cmd, const char *text, struct kv_buf 
     int err = 0;
     for (const char *end = text; !err; text = end + 1) {
         for (end = text; *end && *end != ','; end++)
-            if (end[0] == '\\' && end[1] == ',')
+            if (kv_mountspec_is_escape(end))
                 end++;
         if (end > text)
             err = add_option(cmd, text, (size_t)(end - text), error);

@@ -196,6 +196,11 @@ static int set_option(struct kv_mountspec *spec, const char *word, struct kv_buf
     return spec->sloppy ? 0 : unknown(word, error);
 }
 
+bool kv_mountspec_is_escape(const char *text)
+{
+    return text[0] == '\\' && (text[1] == ',' || text[1] == '\\');
+}
+
 /* The next word up to a comma, in place; NULL at the end. */
 static char *next_word(char **rest)
 {
@@ -203,7 +208,7 @@ static char *next_word(char **rest)
     if (!word)
         return NULL;
     for (; *from && *from != ','; from++) {
-        if (*from == '\\' && from[1] == ',')
+        if (kv_mountspec_is_escape(from))
             from++;
         *to++ = *from;
     }

@@ -2,7 +2,8 @@
 #define KV_MOUNTSPEC_H
 
 /* A mount as it is asked for: DIR[,OPTION]..., with the options of mount(8). A
- * backslash takes its meaning from the comma behind it. */
+ * backslash takes its meaning from the comma or the backslash behind it, and is itself
+ * before anything else. */
 
 #include "base/buf.h"
 #include "fuse/session.h"
@@ -16,6 +17,9 @@ struct kv_mountspec {
     bool read_only, allow_other;
     bool sloppy; /* unknown options behind this one are ignored */
 };
+
+/* Whether text begins with such a pair. */
+bool kv_mountspec_is_escape(const char *text);
 
 /* 0; -EINVAL and what is wrong in error, one line without a newline; -ENOMEM. The path
  * need not exist. Call kv_mountspec_done in any case. */

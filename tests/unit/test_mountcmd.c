@@ -98,6 +98,14 @@ START_TEST(commas_in_the_source_are_kept)
 }
 END_TEST
 
+START_TEST(backslashes_in_the_source_are_kept)
+{
+    ck_assert_int_eq(PARSE("/a\\", "/c", "-o", "ro,log=/b\\\\,uid=1"), 0);
+    ck_assert_str_eq(cmd.options.data, "fsname=/a\\\\,ro,uid=1");
+    ck_assert_str_eq(cmd.log, "/b\\");
+}
+END_TEST
+
 START_TEST(sloppy_and_fake_are_understood)
 {
     ck_assert_int_eq(PARSE("/data", "/mnt", "-s", "-f", "-o", "what"), 0);
@@ -123,4 +131,5 @@ END_TEST
 KV_SUITE_WITH("mountcmd", setup, teardown, the_helper_is_known_by_its_name,
               mount_8_passes_source_directory_and_options,
               options_of_the_daemon_are_kept_apart, commas_in_the_source_are_kept,
-              sloppy_and_fake_are_understood, what_is_wrong_is_said)
+              backslashes_in_the_source_are_kept, sloppy_and_fake_are_understood,
+              what_is_wrong_is_said)

@@ -85,6 +85,15 @@ START_TEST(a_backslash_keeps_a_comma)
 }
 END_TEST
 
+START_TEST(a_backslash_keeps_a_backslash)
+{
+    ck_assert_int_eq(kv_mountspec_parse("/a\\\\,ro,subdir=b\\c\\", &spec, &error), 0);
+    ck_assert_str_eq(spec.path, "/a\\");
+    ck_assert_str_eq(spec.subdir, "b\\c\\");
+    ck_assert(spec.read_only);
+}
+END_TEST
+
 START_TEST(a_directory_apart_from_its_options_keeps_its_commas)
 {
     ck_assert_int_eq(kv_mountspec_make("/a,ro", "uid=1,fsname=/b\\,c", &spec, &error),
@@ -127,5 +136,6 @@ END_TEST
 KV_SUITE_WITH("mountspec", setup, teardown, a_directory_alone_is_the_whole_store,
               every_option_is_read, the_last_of_two_options_counts,
               words_of_fstab_mean_nothing, a_backslash_keeps_a_comma,
+              a_backslash_keeps_a_backslash,
               a_directory_apart_from_its_options_keeps_its_commas,
               sloppy_ignores_what_is_unknown_behind_it, what_is_wrong_is_said)
