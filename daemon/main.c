@@ -15,6 +15,7 @@
 #include "httpd/server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
@@ -410,9 +411,25 @@ static int mount_command(int argc, char *argv[])
     return status == EXIT_STARTED ? KV_MOUNT_DONE : KV_MOUNT_FAILED;
 }
 
+/* Who starts us may have closed what the log goes to. What is opened next would get
+ * that number, and the log with it. */
+static int fill_standard(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd < 0 || close(fd) < 0 ? -errno : 0;
+}
+
 int main(int argc, char *argv[])
 {
+    int err = fill_standard();
     bool helper = argc > 0 && kv_mountcmd_is_name(argv[0]);
     kv_log_init(helper ? "mount.fuse.kvfs" : "kvfsd", KV_LOG_INFO);
+    if (err) {
+        kv_error("cannot open '/dev/null': %s", kv_strerror(err));
+        return helper ? KV_MOUNT_FAILED : EXIT_FAILED;
+    }
     return helper ? mount_command(argc, argv) : kvfsd(argc, argv);
 }

@@ -120,6 +120,20 @@ is 'the limit of open files is raised as far as may be' \
     "$(awk '/open files/ { print ($4 == $5) }' "/proc/$daemon/limits")" 1
 stop_daemon
 
+# -- Without standard descriptors ------------------------------------------------------
+
+"$kvfsd" --data "$data" --listen none --mount "$mnt" <&- >&- 2>&- &
+closed=$!
+started_pids+=("$closed")
+wait_for mounted
+is 'standard descriptors that are closed are none of what the daemon opens' \
+    "$(readlink "/proc/$closed/fd/0" "/proc/$closed/fd/1" "/proc/$closed/fd/2")" \
+    "$(lines /dev/null /dev/null /dev/null)"
+kill "$closed"
+wait_pid "$closed"
+is '... and it works' "$status" 0
+is '... without a line in its files' "$(grep -l 'kvfsd: ' "$data"/*)" ''
+
 # -- A mount that goes away ------------------------------------------------------------
 
 need_daemon
