@@ -213,10 +213,11 @@ static void do_asked(struct daemon *daemon)
 {
     struct kv_mounting *asked;
     while ((asked = kv_mountqueue_take(&daemon->asked))) {
-        asked->error = asked->remove ? kv_mounts_remove(daemon->mounts, asked->dir,
-                                                        asked->lazy, &asked->reason)
-                                     : kv_mounts_add_at(daemon->mounts, asked->dir,
-                                                        asked->options, &asked->reason);
+        asked->error =
+            asked->remove ? kv_mounts_remove(daemon->mounts, asked->dir, asked->lazy,
+                                             &asked->reason)
+                          : kv_mounts_add_at(daemon->mounts, asked->dir, asked->options,
+                                             &asked->path, &asked->reason);
         asked->done(asked);
     }
 }

@@ -17,12 +17,14 @@ struct slot {
     struct kv_mounts *mounts;
     struct kv_mountspec spec;
     struct kv_mount *mount; /* NULL: free */
+    uint64_t serial;        /* a later one has a higher one */
     atomic_bool ended;
 };
 
 struct kv_mounts {
     struct kv_mounts_config config;
     pthread_mutex_t lock;
+    uint64_t last_serial;
     struct slot slots[MOUNTS_MAX];
 };
 
@@ -104,18 +106,31 @@ static int start(struct slot *slot, const struct kv_mountspec *spec,
                           ret);
 }
 
+/* Name the directory once for all that is done with it. */
+static int resolve(struct kv_mountspec *spec)
+{
+    char *path = kv_mount_resolve(spec->path);
+    if (!path)
+        return -errno;
+    free(spec->path);
+    spec->path = path;
+    return 0;
+}
+
 /* Takes what spec holds when it succeeds. */
 static int add(struct kv_mounts *mounts, struct kv_mountspec *spec, struct slot **ret,
                struct kv_buf *error)
 {
-    struct kv_mount *mount;
+    struct kv_mount *mount = NULL;
     struct slot *slot = free_slot(mounts);
     if (!slot) {
         kv_buf_addf(error, "cannot mount on '%s': at most %d mounts", spec->path,
                     MOUNTS_MAX);
         return -ENOSPC;
     }
-    int err = start(slot, spec, &mount);
+    int err = resolve(spec);
+    if (!err)
+        err = start(slot, spec, &mount);
     if (err) {
         explain(spec, err, error);
         return err;
@@ -123,6 +138,7 @@ static int add(struct kv_mounts *mounts, struct kv_mountspec *spec, struct slot 
     kv_lock(&mounts->lock);
     slot->spec = *spec;
     slot->mount = mount;
+    slot->serial = ++mounts->last_serial;
     kv_unlock(&mounts->lock);
     *spec = (struct kv_mountspec){0};
     *ret = slot;
@@ -145,29 +161,54 @@ static void announce(const struct slot *slot)
         kv_info("mounted on '%s'", slot->spec.path);
 }
 
-static struct slot *slot_of(struct kv_mounts *mounts, const char *path)
-{
-    for (size_t i = 0; i < MOUNTS_MAX; i++)
-        if (mounts->slots[i].mount &&
-            strcmp(kv_mount_path(mounts->slots[i].mount), path) == 0)
-            return &mounts->slots[i];
-    return NULL;
-}
-
 int kv_mounts_add_at(struct kv_mounts *mounts, const char *path, const char *options,
-                     struct kv_buf *error)
+                     struct kv_buf *ret_path, struct kv_buf *error)
 {
     KV_CLEANUP(kv_mountspec_done) struct kv_mountspec spec;
     struct slot *slot;
     int err = kv_mountspec_make(path, options, &spec, error);
     if (!err)
         err = add(mounts, &spec, &slot, error);
-    if (!err)
-        announce(slot);
-    return err;
+    if (err)
+        return err;
+    announce(slot);
+    kv_buf_adds(ret_path, slot->spec.path);
+    return 0;
 }
 
 /* -- Going -- */
+
+static bool is_at(const struct slot *slot, const char *path)
+{
+    return slot->mount && strcmp(kv_mount_path(slot->mount), path) == 0;
+}
+
+/* What can be seen at the path, or else what something covers there. */
+static struct slot *slot_at(struct kv_mounts *mounts, const char *path)
+{
+    struct slot *covered = NULL;
+    for (size_t i = 0; i < MOUNTS_MAX; i++) {
+        struct slot *slot = &mounts->slots[i];
+        if (!is_at(slot, path))
+            continue;
+        enum kv_mount_place place = kv_mount_place(slot->mount);
+        if (place == KV_MOUNT_ON_TOP)
+            return slot;
+        if (place == KV_MOUNT_COVERED)
+            covered = slot;
+    }
+    return covered;
+}
+
+/* By its own path, which needs no look at what is there, or by another that leads to
+ * it.
+ */
+static struct slot *find(struct kv_mounts *mounts, const char *path)
+{
+    struct slot *slot = slot_at(mounts, path);
+    KV_CLEANUP(kv_free) char *real = slot ? NULL : kv_mount_resolve(path);
+    return real ? slot_at(mounts, real) : slot;
+}
 
 static void empty(struct slot *slot)
 {
@@ -194,7 +235,7 @@ void kv_mounts_reap(struct kv_mounts *mounts)
 int kv_mounts_remove(struct kv_mounts *mounts, const char *path, bool lazy,
                      struct kv_buf *error)
 {
-    struct slot *slot = slot_of(mounts, path);
+    struct slot *slot = find(mounts, path);
     if (!slot) {
         kv_buf_addf(error, "this kvfsd has nothing mounted on '%s'", path);
         return -ENOENT;
@@ -206,7 +247,7 @@ int kv_mounts_remove(struct kv_mounts *mounts, const char *path, bool lazy,
                                   : kv_strerror(err));
         return err;
     }
-    kv_notice("unmounted '%s'", path);
+    kv_notice("unmounted '%s'", slot->spec.path);
     empty(slot);
     return 0;
 }
@@ -295,6 +336,18 @@ static const struct sample {
 #undef FIELD
 };
 
+/* Whether a later mount has the same path, this one being detached or covered: two
+ * samples of one name and path are none. */
+static bool is_replaced(const struct slot *slot)
+{
+    const struct kv_mounts *mounts = slot->mounts;
+    for (size_t i = 0; i < MOUNTS_MAX; i++)
+        if (mounts->slots[i].serial > slot->serial &&
+            is_at(&mounts->slots[i], kv_mount_path(slot->mount)))
+            return true;
+    return false;
+}
+
 /* Prometheus escapes backslash, quote and newline in labels. */
 static void add_sample(struct kv_buf *out, const struct sample *sample,
                        const struct slot *slot)
@@ -323,7 +376,7 @@ void kv_mounts_metrics(void *ctx, struct kv_buf *out)
         kv_buf_addf(out, "# HELP kvfs_mount_%s %s\n# TYPE kvfs_mount_%s %s\n",
                     samples[i].name, samples[i].help, samples[i].name, samples[i].type);
         for (size_t j = 0; j < MOUNTS_MAX; j++)
-            if (mounts->slots[j].mount)
+            if (mounts->slots[j].mount && !is_replaced(&mounts->slots[j]))
                 add_sample(out, &samples[i], &mounts->slots[j]);
     }
 }

@@ -30,13 +30,13 @@ struct kv_mounts *kv_mounts_new(const struct kv_mounts_config *config);
  * newline; -EINVAL: the text is wrong. */
 int kv_mounts_add(struct kv_mounts *mounts, const char *text, struct kv_buf *error);
 
-/* The same for a directory, absolute and without symbolic links, and
- * OPTION[,OPTION]...; logged. */
+/* The same for a directory and OPTION[,OPTION]...; logged. Where that is, without
+ * symbolic links, is appended to ret_path. */
 int kv_mounts_add_at(struct kv_mounts *mounts, const char *path, const char *options,
-                     struct kv_buf *error);
+                     struct kv_buf *ret_path, struct kv_buf *error);
 
-/* Unmount the one at that path; logged. 0, or a negative errno and why in error:
- * -ENOENT there is none; -EBUSY in use, unless it is done lazily. */
+/* Unmount the one that this path leads to; logged. 0, or a negative errno and why in
+ * error: -ENOENT there is none; -EBUSY in use, unless it is done lazily. */
 int kv_mounts_remove(struct kv_mounts *mounts, const char *path, bool lazy,
                      struct kv_buf *error);
 

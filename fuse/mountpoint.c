@@ -84,6 +84,16 @@ static int unmount(const char *path, bool lazy)
 
 /* -- Before -- */
 
+char *kv_mount_resolve(const char *path)
+{
+    /* For a slash at the end the directory itself would be searched, which a stale
+     * mount cannot be. */
+    KV_CLEANUP(kv_free) char *copy = strdup(path);
+    for (size_t len = copy ? strlen(copy) : 0; len > 1 && copy[len - 1] == '/'; len--)
+        copy[len - 1] = '\0';
+    return copy ? realpath(copy, NULL) : NULL;
+}
+
 /* A daemon that was killed leaves a mount behind that answers ENOTCONN; not to stat(2),
  * which the kernel may answer from what it has cached, but to statfs(2). */
 static int clear_stale(const char *path)
@@ -156,6 +166,7 @@ static void unescape(char *text)
 
 /* What a line of mountinfo tells; points into it. */
 struct entry {
+    int id, parent;
     dev_t device;
     char *place, *type, *source;
 };
@@ -173,7 +184,8 @@ static bool take_apart(char *line, struct entry *ret)
 {
     unsigned major_number, minor_number;
     int end = 0;
-    if (sscanf(line, "%*d %*d %u:%u %*s %n", &major_number, &minor_number, &end) != 2 ||
+    if (sscanf(line, "%d %d %u:%u %*s %n", &ret->id, &ret->parent, &major_number,
+               &minor_number, &end) != 4 ||
         !end)
         return false;
     char *rest = line + end, *word;
@@ -230,16 +242,66 @@ void kv_mount_holder(const char *path, struct kv_buf *out)
 
 /* Without a request: a thread that waits for an answer of its own process cannot be
  * killed (outside.h). */
-static bool is_on_top(const char *path, dev_t device)
+static int look_at(const char *path, unsigned mask, struct statx *ret)
+{
+    return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, mask, ret) < 0
+               ? -errno
+               : 0;
+}
+
+int kv_mountpoint_device(const char *path, dev_t *ret)
 {
     struct statx sx;
-    return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &sx) == 0 &&
-           makedev(sx.stx_dev_major, sx.stx_dev_minor) == device;
+    int err = look_at(path, 0, &sx);
+    if (!err)
+        *ret = makedev(sx.stx_dev_major, sx.stx_dev_minor);
+    return err;
+}
+
+static bool is_on_top(const char *path, dev_t device)
+{
+    dev_t top;
+    return kv_mountpoint_device(path, &top) == 0 && top == device;
+}
+
+struct step {
+    int id;
+    dev_t device;
+};
+
+/* From a mount to the one below it. */
+static bool step_down(const struct entry *entry, void *ctx)
+{
+    struct step *step = ctx;
+    if (entry->id != step->id)
+        return false;
+    *step = (struct step){entry->parent, entry->device};
+    return true;
+}
+
+/* Whether the mount that the path leads to is stacked on that of the device: at the
+ * same path may also be one over a directory further up. A kernel that does not tell
+ * which mount it is (before 5.8) is taken to mean that. */
+static bool is_stacked(const char *path, dev_t device)
+{
+    struct statx sx;
+    if (look_at(path, STATX_MNT_ID, &sx) || !(sx.stx_mask & STATX_MNT_ID))
+        return false;
+    struct step step = {.id = (int)sx.stx_mnt_id};
+    while (find_mount(path, step_down, &step))
+        if (step.device == device)
+            return true;
+    return false;
 }
 
 void kv_mountpoint_uncover(const char *path, dev_t device)
 {
     while (!is_on_top(path, device) && find_mount(path, is_device, &device)) {
+        if (!is_stacked(path, device)) {
+            kv_error("'%s' stays mounted: something hides it that is not mounted on it",
+                     path);
+            return;
+        }
         int err = unmount(path, true);
         if (err) {
             kv_error(
@@ -254,7 +316,12 @@ void kv_mountpoint_uncover(const char *path, dev_t device)
 
 int kv_mountpoint_unmount(const char *path, dev_t device, bool lazy)
 {
-    if (lazy)
-        kv_mountpoint_uncover(path, device);
     return is_on_top(path, device) ? unmount(path, lazy) : -EBUSY;
+}
+
+enum kv_mount_place kv_mountpoint_place(const char *path, dev_t device)
+{
+    if (is_on_top(path, device))
+        return KV_MOUNT_ON_TOP;
+    return find_mount(path, is_device, &device) ? KV_MOUNT_COVERED : KV_MOUNT_DETACHED;
 }

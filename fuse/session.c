@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
@@ -165,6 +166,52 @@ static int new_session(struct kv_mount *mount, const struct kv_mount_config *con
     return err;
 }
 
+/* -- Unmounting -- */
+
+/* Whether the kernel still has the mount, for whomever. Its device may be another's
+ * otherwise. */
+static bool is_alive(const struct kv_mount *mount)
+{
+    struct pollfd session = {.fd = fuse_session_fd(mount->session)};
+    return poll(&session, 1, 0) != 1 || !(session.revents & POLLERR);
+}
+
+/* Have libfuse let go of the mount. By itself it would unmount what is at the path by
+ * then, whatever that is, unless the descriptor says that the kernel has let go first:
+ * the end of a pipe that nobody reads says the same. */
+static int leave_session(struct kv_mount *mount)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    (void)close(ends[0]);
+    int err =
+        dup3(ends[1], fuse_session_fd(mount->session), O_CLOEXEC) < 0 ? -errno : 0;
+    (void)close(ends[1]);
+    if (!err)
+        fuse_session_unmount(mount->session);
+    return err;
+}
+
+/* Closes the descriptor that notifications are written to: its number may then be
+ * somebody else's. */
+static void close_session(struct kv_mount *mount)
+{
+    bool alive = is_alive(mount);
+    pthread_rwlock_wrlock(&mount->session_lock);
+    mount->session_closed = true;
+    pthread_rwlock_unlock(&mount->session_lock);
+    int err = leave_session(mount);
+    if (err)
+        kv_error("the descriptor of the mount on '%s' stays open for now: %s",
+                 mount->path, kv_strerror(err));
+    err = alive ? kv_mountpoint_unmount(mount->path, mount->device, true) : 0;
+    if (err && err != -EBUSY) /* that it is hidden was said */
+        kv_error("cannot unmount '%s': %s", mount->path, kv_strerror(err));
+}
+
+/* -- The loop -- */
+
 struct loop_start {
     struct kv_mount *mount;
     struct fuse_loop_config *config;
@@ -284,8 +331,8 @@ static int new_mount(struct kv_store *store, const struct kv_mount_config *confi
     mount->ended = config->ended;
     mount->ended_ctx = config->ended_ctx;
     mount->observer = (struct kv_observer){.fn = kv_observe, .ctx = mount};
-    mount->path = realpath(config->path, NULL);
-    err = mount->path ? kv_store_status(store, &status) : -errno;
+    mount->path = strdup(config->path);
+    err = mount->path ? kv_store_status(store, &status) : -ENOMEM;
     if (!err) {
         mount->max_value_bytes = status.max_value_bytes;
         err = kv_notifier_new(mount, &mount->notifier);
@@ -315,7 +362,6 @@ static void *first_request(void *arg)
     struct stat st;
     (void)kv_outside_enter(); /* the notifier reports that */
     int err = stat(mount->path, &st) < 0 ? -errno : 0;
-    mount->device = err ? 0 : st.st_dev;
     return (void *)(intptr_t)err;
 }
 
@@ -345,10 +391,12 @@ int kv_mount_start(struct kv_store *store, const struct kv_mount_config *config,
     }
     uint64_t revision = kv_store_revision(store);
     kv_store_add_observer(store, &mount->observer);
-    err = start_loop(mount, config->threads);
+    err = kv_mountpoint_device(mount->path, &mount->device);
+    if (!err)
+        err = start_loop(mount, config->threads);
     if (err) {
         kv_store_remove_observer(store, &mount->observer);
-        fuse_session_unmount(mount->session);
+        close_session(mount);
         free_mount(mount);
         return err;
     }
@@ -466,16 +514,6 @@ void kv_mount_drop_attr(struct kv_mount *mount, fuse_ino_t ino)
     pthread_rwlock_unlock(&mount->session_lock);
 }
 
-/* Closes the descriptor that notifications are written to: its number may then be
- * somebody else's. */
-static void close_session(struct kv_mount *mount)
-{
-    pthread_rwlock_wrlock(&mount->session_lock);
-    mount->session_closed = true;
-    pthread_rwlock_unlock(&mount->session_lock);
-    fuse_session_unmount(mount->session);
-}
-
 static void wait_landed(struct kv_mount *mount)
 {
     KV_SCOPED_LOCK(&mount->flight_lock);
@@ -508,7 +546,8 @@ void kv_mount_stop(struct kv_mount *mount)
         return;
     atomic_store(&mount->stopping, true);
     kv_notifier_stop(mount->notifier);
-    kv_mountpoint_uncover(mount->path, mount->device);
+    if (is_alive(mount))
+        kv_mountpoint_uncover(mount->path, mount->device);
     struct farewell farewell;
     begin_farewell(&farewell, mount);
     kv_store_remove_observer(mount->store, &mount->observer);
@@ -525,7 +564,14 @@ void kv_mount_stop(struct kv_mount *mount)
 
 int kv_mount_detach(struct kv_mount *mount, bool lazy)
 {
+    if (lazy)
+        kv_mountpoint_uncover(mount->path, mount->device);
     return kv_mountpoint_unmount(mount->path, mount->device, lazy);
+}
+
+enum kv_mount_place kv_mount_place(const struct kv_mount *mount)
+{
+    return kv_mountpoint_place(mount->path, mount->device);
 }
 
 const char *kv_mount_path(const struct kv_mount *mount)

@@ -18,7 +18,7 @@ struct kv_mount_view {
 };
 
 struct kv_mount_config {
-    const char *path;   /* an existing empty directory */
+    const char *path;   /* an empty directory, as kv_mount_resolve names it */
     const char *source; /* what mount(8) and df(1) call it; NULL: "kvfs" */
     const char *subdir; /* mount only this directory of the store; NULL: all of it */
     const char
@@ -38,6 +38,10 @@ struct kv_mount_config {
     void *ended_ctx;
 };
 
+/* The path of a directory to mount on, or that is mounted on, absolute and without
+ * symbolic links, to be freed; NULL and errno. */
+char *kv_mount_resolve(const char *path);
+
 /* Clear a stale mount on path, mount, and start serving. When it returns 0 the mount is
  * usable by everyone. -ENOTEMPTY or -ENOTDIR: not an empty directory; -EBUSY: another
  * FUSE filesystem is mounted there (kv_mount_holder); -ENOENT; -EPERM,
@@ -56,11 +60,16 @@ void kv_mount_stop(struct kv_mount *mount);
  * -EPERM: fusermount3 refused; what it has to say is logged. */
 int kv_mount_detach(struct kv_mount *mount, bool lazy);
 
+/* Where a mount is that lives. Detached by a lazy umount(8), it does for those who are
+ * inside. */
+enum kv_mount_place { KV_MOUNT_DETACHED, KV_MOUNT_COVERED, KV_MOUNT_ON_TOP };
+enum kv_mount_place kv_mount_place(const struct kv_mount *mount);
+
 /* Append what is mounted at path, be it kvfs or not: "fuse.kvfs of '/var/lib/kvfs'";
  * nothing when nothing is. */
 void kv_mount_holder(const char *path, struct kv_buf *out);
 
-/* Where it is mounted, absolute; as long as it lives. */
+/* Where it was mounted, absolute; as long as it lives. */
 const char *kv_mount_path(const struct kv_mount *mount);
 
 struct kv_mount_status {

@@ -27,6 +27,7 @@ void kv_mounts_job_free(struct kv_mounts_job *job)
         return;
     kv_buf_done(&job->dir);
     kv_buf_done(&job->options);
+    kv_buf_done(&job->mounting.path);
     kv_buf_done(&job->mounting.reason);
     free(job);
 }
@@ -120,7 +121,8 @@ static void reply_result(struct kv_request *request)
         kv_reply_empty(request, 204);
     } else {
         kv_buf_addc(&json, '{');
-        kv_json_bytes(&json, "path", job->dir, strlen(job->dir));
+        kv_json_bytes(&json, "path", job->path.data, job->path.len);
+        json.failed |= kv_buf_error(&job->path) != 0;
         kv_buf_addf(&json, ",\"pid\":%ld}\n", (long)getpid());
         kv_reply_buf(request, 201, "application/json", &json);
     }

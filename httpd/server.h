@@ -15,10 +15,11 @@ struct kv_mounting {
     bool lazy;           /* to be removed even when it is in use */
     const char *dir;     /* absolute */
     const char *options; /* of mount(8): "ro,subdir=app"; may be empty */
-    /* The answer: 0 or a negative errno, and why. Then done, from any thread, which
+    /* The answer: 0, and where it is mounted, without symbolic links; or a negative
+     * errno, and why. Then done, from any thread, which
      * ends the use of all this. */
     int error;
-    struct kv_buf reason;
+    struct kv_buf path, reason;
     void (*done)(struct kv_mounting *mounting);
     struct kv_list_node node; /* for the use of whoever works on it */
 };

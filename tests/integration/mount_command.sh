@@ -153,6 +153,12 @@ ok 'the words of fstab mean nothing' \
 ok 'mount.kvfs is the same' mount -t kvfs -o "ro" "$data" "$work/app2" -o X-mount.mkdir
 unmount "$work/app2"
 unmount "$app"
+mkdir "$work/data\\" "$work/app\\"
+ok 'paths that end in a backslash' \
+    "${mount_kvfs[@]}" "$work/data\\" "$work/app\\" -o "ro,log=$log"
+like '... keep their options' "$(options_of "$work/app\\")" '^ro'
+is '... and are what they are' "$(findmnt -no SOURCE "$work/app\\")" "$work/data\\"
+unmount "$work/app\\"
 
 # refused NAME STATUS REASON OPTIONS: as mount(8) says it.
 refused()
@@ -209,6 +215,25 @@ is '... unless it is done lazily' "$(ask_not "$app" lazy=1) $(findmnt -n "$app")
 kill "$sleeper"
 is 'DELETE of one that is not there is 404' "$(refusal "$(ask_not "$app")")" \
     "404 not_mounted: this kvfsd has nothing mounted on '$app'"
+mkdir "$work/place"
+ln -s place "$work/link"
+is 'a mount is answered by its path without symbolic links' \
+    "$(ask "$work/link/../link") $(jq -r .path "$work/body")" "201 $work/place"
+is '... and DELETE takes any that leads to it' "$(ask_not "$work/link/../link/")" 204
+ask "$app" >"$work/out"
+exec {inside}<"$app"
+umount -l "$app"
+is 'DELETE of one that was taken away lazily is 404' "$(ask_not "$app") $(error_code)" \
+    '404 not_mounted'
+is '... although it lives' \
+    "$(http GET /v1/mounts) $(jq '.mounts | length' "$work/body")" '200 2'
+is '... another can be mounted in its place' "$(ask "$app")" 201
+is '... which has samples of its own' \
+    "$(curl -sS "$url/metrics" | grep '^kvfs_mount_.*{' | sed 's/ .*//' | sort | uniq -d)" ''
+is '... and is the one that DELETE takes' "$(ask_not "$app") $(findmnt -n "$app")" '204 '
+exec {inside}<&-
+ok '... until the first has gone, too' wait_for eval \
+    '[ "$(curl -sS "$url/v1/mounts" | jq ".mounts | length")" = 1 ]'
 mkdir "$work/full"
 touch "$work/full/file"
 is 'a directory with something in it is 409 directory_not_empty' "$(refusal "$(ask "$work/full")")" \

@@ -46,6 +46,7 @@ stop_daemon
 need_daemon
 echo 3 >"$mnt/key"
 mount -t tmpfs over "$mnt"
+mount -t tmpfs over "$mnt"
 touch "$mnt/other"
 end_daemon TERM
 is 'something mounted over the mount does not keep the daemon from ending' "$status" 0
@@ -63,6 +64,14 @@ ok '... so the mount does too, which is said' \
     grep -q "'$parent/mnt' stays mounted: something hides it" "$log"
 umount "$parent"
 start_daemon --mount "$parent/mnt"
+mount -t tmpfs over "$parent"
+mkdir "$parent/mnt"
+mount -t tmpfs unrelated "$parent/mnt"
+end_daemon TERM
+is '... and what is mounted in there at the same path stays, too' \
+    "$status $(mounts_at "$parent/mnt" | paste -sd ' ')" '0 fuse.kvfs tmpfs'
+umount "$parent/mnt" "$parent"
+start_daemon --mount "$parent/mnt"
 is '... and the next start clears it' "$? $(cat "$parent/mnt/key")" '0 3'
 end_daemon TERM
 is '... for good' "$(mounts_at "$parent/mnt")" ''
@@ -75,6 +84,15 @@ mount -t tmpfs instead "$mnt"
 ok 'umount from outside is noticed' wait_for grep -q "'$mnt' was unmounted" "$log"
 end_daemon TERM
 is 'what was mounted in the place of the mount is left alone' "$(mounts_at "$mnt")" tmpfs
+umount "$mnt"
+
+need_daemon
+exec {inside}<"$mnt"
+umount -l "$mnt"
+mount -t tmpfs instead "$mnt"
+end_daemon TERM
+is '... also when somebody is inside the old one still' "$status $(mounts_at "$mnt")" '0 tmpfs'
+exec {inside}<&-
 umount "$mnt"
 
 # -- Without root ----------------------------------------------------------------------
