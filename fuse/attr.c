@@ -196,6 +196,11 @@ static void set_done(struct kv_txn *txn, void *ctx)
     struct kv_mount *mount = request->mount;
     struct kv_meta orphan;
     struct stat st;
+    if (kv_request_follow(request, txn, set_done)) {
+        KV_STEAL(request);
+        kv_mount_landed(mount);
+        return;
+    }
     int err = txn->error;
     if (!err) {
         kv_stat_fill(mount, &st, &txn->ops[0].result->meta);

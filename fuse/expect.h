@@ -11,9 +11,9 @@
 
 #include "fuse/mount.h"
 
-/* The mode that the notifier is shown of a file that is gone. The kernel takes it for the
- * inode, and may be about to check by it somebody who found the name before: what he
- * may with a file that is gone is for OPEN to say, which answers ESTALE. */
+/* The mode that the notifier is shown of a file that is gone. The kernel takes it for
+ * the inode, and may be about to check by it somebody who found the name before: what
+ * he may with a file that is gone is for OPEN to say, which answers ESTALE. */
 #define KV_MODE_GONE 0777u
 
 struct kv_expect_name {

@@ -46,6 +46,44 @@ int kv_request_txn(struct kv_request *request, enum kv_op_type type, uint64_t id
     return err;
 }
 
+int kv_txn_require_parent(struct kv_txn *txn, uint64_t parent,
+                          const struct kv_path *path)
+{
+    size_t skip = kv_key_name_offset(path->key, path->len);
+    if (skip == 0) /* the root stays where it is */
+        return 0;
+    return kv_txn_compare(txn, path->key, skip - 1, KV_COMPARE_ID, KV_EQUAL, parent);
+}
+
+int kv_request_find_again(struct kv_request *request)
+{
+    if (++request->tries == KV_TRIES)
+        return -ENOENT;
+    return kv_child_path(request->mount, request->parent, request->name,
+                         &request->path);
+}
+
+bool kv_request_follow(struct kv_request *request, struct kv_txn *txn,
+                       kv_txn_done_fn *done)
+{
+    struct kv_mount *mount = request->mount;
+    struct kv_txn *next;
+    struct kv_op *op;
+    if ((txn->error != -ECANCELED && txn->error != -ENOENT) ||
+        !kv_inodes_is_there(&mount->inodes, request->ino) ||
+        kv_inodes_path(&mount->inodes, request->ino, NULL, &request->path))
+        return false;
+    if (++request->tries == KV_TRIES) {
+        txn->error = -EIO;
+        return false;
+    }
+    if (kv_request_txn(request, txn->ops[0].type, request->ino, done, &next, &op))
+        return false;
+    kv_op_steal(op, &txn->ops[0]);
+    kv_mount_submit(mount, next);
+    return true;
+}
+
 void kv_mount_submit(struct kv_mount *mount, struct kv_txn *txn)
 {
     kv_lock(&mount->flight_lock);

@@ -153,23 +153,35 @@ static int read_private(struct kv_handle *handle, uint64_t offset, size_t size,
     return 0;
 }
 
+static int peek_locked(struct kv_handle *handle, uint64_t offset, size_t size,
+                       struct kv_part *ret)
+{
+    *ret = (struct kv_part){0};
+    if (kv_handle_private_locked(handle))
+        return read_private(handle, offset, size, ret);
+    if (handle->record) {
+        ret->len = clip(handle->record->meta.size, offset, size);
+        ret->record = kv_record_ref(handle->record);
+        ret->data = ret->len ? (const char *)handle->record->value + offset : NULL;
+    }
+    return 0;
+}
+
+int kv_handle_peek(struct kv_handle *handle, uint64_t offset, size_t size,
+                   struct kv_part *ret)
+{
+    KV_SCOPED_LOCK(&handle->lock);
+    return peek_locked(handle, offset, size, ret);
+}
+
 int kv_handle_read(struct kv_handle *handle, uint64_t offset, size_t size,
                    struct kv_part *ret)
 {
     KV_SCOPED_LOCK(&handle->lock);
-    struct kv_part part = {0};
-    if (kv_handle_private_locked(handle)) {
-        int err = read_private(handle, offset, size, &part);
-        if (err)
-            return err;
-    } else if (handle->record) {
-        part.len = clip(handle->record->meta.size, offset, size);
-        part.record = kv_record_ref(handle->record);
-        part.data = part.len ? (const char *)handle->record->value + offset : NULL;
-    }
-    handle->moves_on = part.len == 0 && size > 0;
-    *ret = part;
-    return 0;
+    int err = peek_locked(handle, offset, size, ret);
+    if (!err)
+        handle->moves_on = ret->len == 0 && size > 0;
+    return err;
 }
 
 /* The record's bytes become the handle's own. */

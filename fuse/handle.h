@@ -96,8 +96,11 @@ struct kv_part {
 };
 void kv_part_done(struct kv_part *part);
 
-/* 0 or -ENOMEM. */
+/* 0 or -ENOMEM. The second one is for somebody else, of whom the handle remembers
+ * nothing. */
 int kv_handle_read(struct kv_handle *handle, uint64_t offset, size_t size,
+                   struct kv_part *ret);
+int kv_handle_peek(struct kv_handle *handle, uint64_t offset, size_t size,
                    struct kv_part *ret);
 
 /* Change the handle's own bytes; the first change copies the record. A handle that

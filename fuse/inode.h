@@ -72,7 +72,7 @@ struct kv_inode {
     struct kv_list_node pending_node;
     struct kv_pending *pending; /* NULL: the store knows it */
     struct kv_pending *orphan;  /* what is kept of it since its key is gone, or NULL */
-    uint64_t size; /* that the last entry of it told; see kv_orphan_size */
+    uint64_t size;              /* that the last entry of it told; see kv_orphan_size */
     /* Directory: when an unpublished name last came or went. It counts as a change of
      * the directory until the store knows a later one. */
     int64_t touched_ns;
@@ -130,6 +130,9 @@ int kv_inode_path_locked(const struct kv_inode *inode, const char *name,
 /* The same by id; -ESTALE when the table does not have it. */
 int kv_inodes_path(struct kv_inodes *inodes, uint64_t id, const char *name,
                    struct kv_path *ret);
+
+/* Whether the table has it, and its key is not gone. */
+bool kv_inodes_is_there(struct kv_inodes *inodes, uint64_t id);
 
 /* Whether its key is gone, and the kernel has no name for it either, when everything up
  * to that revision is announced: then only descriptors lead to it. */

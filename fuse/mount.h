@@ -111,6 +111,11 @@ void kv_control_free_all(struct kv_mount *mount);
 
 /* -- Transactions (flight.c) -- */
 
+/* So often may what a transaction is about be moved just before it, until the call
+ * fails with EIO (or ENOENT for a name). Moved there and back, it has the same key when
+ * one looks; whoever moves it again and again can keep in step with the tries. */
+#define KV_TRIES 1000
+
 /* A request that waits for its commit. Zeroed members are for the handler's use. */
 struct kv_request {
     struct kv_mount *mount;
@@ -138,6 +143,22 @@ void kv_mount_landed(struct kv_mount *mount);
 int kv_request_txn(struct kv_request *request, enum kv_op_type type, uint64_t id,
                    kv_txn_done_fn *done, struct kv_txn **ret, struct kv_op **ret_op);
 
+/* The transaction is about a name in that directory, wherever that is by then: it does
+ * not happen (-ECANCELED) when path, which leads to the name, does not go through it.
+ */
+int kv_txn_require_parent(struct kv_txn *txn, uint64_t parent,
+                          const struct kv_path *path);
+
+/* A transaction did not find the directory where it was: 0 when it is to be built
+ * again, with request->path as it is now. */
+int kv_request_find_again(struct kv_request *request);
+
+/* A transaction of one operation on inode request->ino has ended. True: the inode was
+ * moved before, so it is submitted again where that is now, and done will come once
+ * more; the transaction that ended has lost its operation. */
+bool kv_request_follow(struct kv_request *request, struct kv_txn *txn,
+                       kv_txn_done_fn *done);
+
 /* -- Finding what a request is about (resolve.c) -- */
 
 struct kv_subject {
@@ -162,8 +183,12 @@ void kv_subject_done(struct kv_subject *subject);
 int kv_resolve(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino, bool want_value,
                struct kv_subject *ret);
 
-/* The newest record of an inode, for a handle that moves on: NULL when the key is gone
- * or replaced. */
+/* The record with that id at the inode's place now; NULL when the key is gone or
+ * replaced, not when it is only moved. id is the inode's, or a handle's. */
+struct kv_record *kv_record_of(struct kv_mount *mount, fuse_ino_t ino, uint64_t id,
+                               bool want_value);
+
+/* The same with the value, for a handle that moves on. */
 struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle);
 
 /* The last unpublished handle of the inode that the thread's process opened, or NULL;

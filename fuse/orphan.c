@@ -151,7 +151,7 @@ int kv_orphan_value(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     struct kv_handle *handle = handle_of(mount, fuse_req_ctx(req)->pid, ino);
     if (!handle)
         return -ESTALE;
-    err = kv_handle_read(handle, 0, SIZE_MAX, &part);
+    err = kv_handle_peek(handle, 0, SIZE_MAX, &part);
     kv_handle_drop(mount, handle);
     if (err)
         return err;

@@ -28,7 +28,8 @@ struct kv_publication {
     size_t len;
     struct kv_list_node waiters;
     struct kv_path path;
-    bool first; /* counted in inode->publishing */
+    unsigned tries; /* how often it came too late */
+    bool first;     /* counted in inode->publishing */
 };
 
 /* Who waits for an inode's RELEASEs: a request, or with published somebody else. */
@@ -173,7 +174,8 @@ static bool closed_earlier(const struct kv_publication *publication)
 }
 
 /* The first version: with everything a new key needs, unless somebody else has made the
- * key meanwhile; then only the value goes there. */
+ * key meanwhile; then only the value goes there. When it is the directory that is not
+ * there any more, neither happens, and it is built again at its new place. */
 static int build_first(struct kv_txn *txn, const struct kv_publication *publication,
                        const struct kv_inode *inode)
 {
@@ -181,6 +183,8 @@ static int build_first(struct kv_txn *txn, const struct kv_publication *publicat
     const struct kv_pending *pending = inode->pending;
     struct kv_op *op;
     int err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_EXISTS, KV_EQUAL, 0);
+    if (!err && inode->parent)
+        err = kv_txn_require_parent(txn, inode->parent->id, path);
     if (!err)
         err = add_value(txn, publication, &op);
     if (err)
@@ -199,7 +203,10 @@ static int build_first(struct kv_txn *txn, const struct kv_publication *publicat
     if (err || closed_earlier(publication))
         return err;
     kv_txn_else(txn);
-    return add_value(txn, publication, &op);
+    err = add_value(txn, publication, &op);
+    if (!err)
+        op->flags |= KV_OP_MUST_EXIST;
+    return err;
 }
 
 static int build_next(struct kv_txn *txn, const struct kv_publication *publication)
@@ -266,13 +273,18 @@ static void submit(struct kv_publication *publication)
         finish(publication, err, NULL);
 }
 
-/* Whether the file has another key than the one that was tried. */
+/* Whether the transaction came too late to where the file was, which is somewhere else
+ * by now, or was meanwhile. A truncation that was closed earlier may have failed for
+ * another reason. */
 static bool moved(const struct kv_publication *publication)
 {
     struct kv_mount *mount = publication->mount;
+    const struct kv_inode *inode = publication->handle->inode;
     struct kv_path now;
     KV_SCOPED_LOCK(&mount->inodes.lock);
-    return kv_inode_path_locked(publication->handle->inode, NULL, 0, &now) == 0 &&
+    if (inode->gone || kv_inode_path_locked(inode, NULL, 0, &now))
+        return false;
+    return !closed_earlier(publication) ||
            !kv_key_equal(now.key, now.len, publication->path.key,
                          publication->path.len);
 }
@@ -296,8 +308,10 @@ static void committed(struct kv_txn *txn, void *ctx)
     if (!txn->error)
         record = (txn->succeeded ? txn->ops : txn->else_ops)[0].result;
     bool missed = txn->error == -ECANCELED || txn->error == -ENOENT;
-    if (missed && moved(publication))
+    if (missed && moved(publication) && ++publication->tries < KV_TRIES)
         again(publication);
+    else if (missed && publication->tries == KV_TRIES)
+        finish(publication, -EIO, NULL);
     else /* unlinked or replaced: what is written to such a file is nobody's */
         finish(publication, txn->error == -ECANCELED ? 0 : txn->error, record);
     kv_mount_landed(mount);

@@ -110,8 +110,6 @@ void kv_new_meta(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent, mode
                  struct kv_meta *ret)
 {
     const struct fuse_ctx *caller = fuse_req_ctx(req);
-    struct kv_path path;
-    KV_CLEANUP(kv_record_unrefp) struct kv_record *dir = NULL;
     int64_t now_ns = kv_clock_realtime_ns();
     *ret = (struct kv_meta){
         .mode = mode,
@@ -120,10 +118,9 @@ void kv_new_meta(struct kv_mount *mount, fuse_req_t req, fuse_ino_t parent, mode
         .mtime_ns = now_ns,
         .ctime_ns = now_ns,
     };
-    if (kv_inodes_path(&mount->inodes, parent, NULL, &path) ||
-        kv_store_stat(mount->store, path.key, path.len, &dir))
-        return; /* the commit will say that the directory is gone */
-    if (!(dir->meta.mode & S_ISGID))
+    KV_CLEANUP(kv_record_unrefp)
+    struct kv_record *dir = kv_record_of(mount, parent, parent, false);
+    if (!dir || !(dir->meta.mode & S_ISGID)) /* the commit will say that it is gone */
         return;
     ret->gid = dir->meta.gid;
     if (S_ISDIR(mode))

@@ -57,7 +57,7 @@ static int stale(struct kv_mount *mount, pid_t tid, fuse_ino_t ino, int64_t now_
 /* What the store has at the inode's place. Where it is something else, or nothing, a
  * commit may have moved the inode of which the table is just about to hear: whoever
  * holds it by a descriptor is not to notice. */
-static int find(struct kv_mount *mount, fuse_ino_t ino, bool want_value,
+static int find(struct kv_mount *mount, fuse_ino_t ino, uint64_t id, bool want_value,
                 struct kv_subject *subject, struct inode_state *state,
                 struct kv_record **ret)
 {
@@ -67,7 +67,7 @@ static int find(struct kv_mount *mount, fuse_ino_t ino, bool want_value,
             return err;
         err = (want_value ? kv_store_get : kv_store_stat)(
             mount->store, subject->path.key, subject->path.len, ret);
-        bool found = !err && (*ret)->meta.id == ino;
+        bool found = !err && (*ret)->meta.id == id;
         if (found || (err && err != -ENOENT) || state->gone || subject->pending ||
             tries == TRIES)
             return err == -ENOENT ? 0 : err;
@@ -95,7 +95,7 @@ int kv_resolve(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino, bool want
     KV_CLEANUP(kv_record_unrefp) struct kv_record *earlier = NULL;
     struct inode_state state = {0};
     *ret = (struct kv_subject){0};
-    int err = find(mount, ino, want_value, ret, &state, &record);
+    int err = find(mount, ino, ino, want_value, ret, &state, &record);
     if (err)
         return err;
     bool found = record && record->meta.id == ino;
@@ -119,21 +119,22 @@ int kv_resolve(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino, bool want
     return 0;
 }
 
+struct kv_record *kv_record_of(struct kv_mount *mount, fuse_ino_t ino, uint64_t id,
+                               bool want_value)
+{
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
+    struct inode_state state;
+    struct kv_subject subject;
+    int err = find(mount, ino, id, want_value, &subject, &state, &record);
+    return !err && record && record->meta.id == id ? KV_STEAL(record) : NULL;
+}
+
 struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle)
 {
-    struct kv_path path;
-    struct kv_record *record;
     kv_lock(&handle->lock);
     uint64_t id = handle->id ? handle->id : handle->ino;
     kv_unlock(&handle->lock);
-    if (kv_inodes_path(&mount->inodes, handle->ino, NULL, &path) ||
-        kv_store_get(mount->store, path.key, path.len, &record))
-        return NULL;
-    if (record->meta.id != id) {
-        kv_record_unref(record);
-        return NULL;
-    }
-    return record;
+    return kv_record_of(mount, handle->ino, id, true);
 }
 
 /* Of the process of thread tid, or of any when that is 0. */

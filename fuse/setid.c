@@ -27,12 +27,11 @@ static bool clear_pending(struct kv_mount *mount, fuse_ino_t ino)
 bool kv_set_id(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
                uint32_t *ret_mode)
 {
-    struct kv_path path;
-    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
-    if (fuse_req_ctx(req)->uid == 0 || clear_pending(mount, ino) ||
-        kv_inodes_path(&mount->inodes, ino, NULL, &path) ||
-        kv_store_stat(mount->store, path.key, path.len, &record) ||
-        record->meta.id != ino)
+    if (fuse_req_ctx(req)->uid == 0 || clear_pending(mount, ino))
+        return false;
+    KV_CLEANUP(kv_record_unrefp)
+    struct kv_record *record = kv_record_of(mount, ino, ino, false);
+    if (!record)
         return false;
     *ret_mode = without_set_id(record->meta.mode);
     return *ret_mode != record->meta.mode;

@@ -16,9 +16,6 @@
 #include <linux/fs.h>
 #include <string.h>
 
-/* So often may a directory be moved before a transaction about a name in it. */
-#define TRIES 16
-
 /* Begin a request about a name. On failure it is answered. */
 static struct kv_request *begin(struct kv_mount *mount, fuse_req_t req,
                                 fuse_ino_t parent, const char *name)
@@ -51,26 +48,6 @@ static bool has_pending(struct kv_mount *mount, fuse_ino_t parent, const char *n
                 : !kv_list_empty(&dir->pending_children);
 }
 
-/* The transaction is about a name in that directory, wherever that is by then. */
-static int require_parent(struct kv_txn *txn, uint64_t parent,
-                          const struct kv_path *path)
-{
-    size_t skip = kv_key_name_offset(path->key, path->len);
-    if (skip == 0) /* the root stays where it is */
-        return 0;
-    return kv_txn_compare(txn, path->key, skip - 1, KV_COMPARE_ID, KV_EQUAL, parent);
-}
-
-/* A transaction did not find the directory where it was: 0 when it is to be built
- * again, with the path as it is now. */
-static int find_again(struct kv_request *request)
-{
-    if (++request->tries == TRIES)
-        return -ENOENT;
-    return kv_child_path(request->mount, request->parent, request->name,
-                         &request->path);
-}
-
 /* -- Making -- */
 
 static int submit_make(struct kv_request *request, mode_t mode, const void *value,
@@ -84,7 +61,7 @@ static void made(struct kv_txn *txn, void *ctx)
     int err = txn->error;
     bool late = err == -ECANCELED;
     if (late)
-        err = find_again(request);
+        err = kv_request_find_again(request);
     if (late && !err)
         err = submit_make(request, op->meta.mode, op->value.data, op->value.len);
     if (err)
@@ -107,7 +84,7 @@ static int submit_make(struct kv_request *request, mode_t mode, const void *valu
     enum kv_op_type type = S_ISDIR(mode) ? KV_OP_MKDIR : KV_OP_PUT;
     int err = kv_request_txn(request, type, 0, made, &txn, &op);
     if (!err)
-        err = require_parent(txn, request->parent, &request->path);
+        err = kv_txn_require_parent(txn, request->parent, &request->path);
     if (!err && value)
         err = kv_op_set_value(op, value, len);
     if (err)
@@ -197,7 +174,7 @@ static void taken(struct kv_txn *txn, void *ctx)
     int err = txn->error;
     bool late = err == -ECANCELED;
     if (late)
-        err = find_again(request);
+        err = kv_request_find_again(request);
     if (late && !err)
         err = submit_take(request, op->type, op->flags);
     if (err || !late) {
@@ -213,7 +190,7 @@ static int submit_take(struct kv_request *request, enum kv_op_type type, unsigne
     struct kv_op *op;
     int err = kv_request_txn(request, type, 0, taken, &txn, &op);
     if (!err)
-        err = require_parent(txn, request->parent, &request->path);
+        err = kv_txn_require_parent(txn, request->parent, &request->path);
     if (err)
         return err;
     op->flags = flags;
@@ -295,7 +272,7 @@ static void renamed(struct kv_txn *txn, void *ctx)
     int err = txn->error;
     bool late = err == -ECANCELED;
     if (late)
-        err = find_again(renaming->request);
+        err = kv_request_find_again(renaming->request);
     if (late && !err)
         err = submit_rename(renaming);
     if (err || !late)
@@ -320,9 +297,9 @@ static int submit_rename(struct renaming *renaming)
     if (!err)
         err = kv_txn_new(mount->origin, renamed, renaming, &txn);
     if (!err)
-        err = require_parent(txn, request->parent, from);
+        err = kv_txn_require_parent(txn, request->parent, from);
     if (!err)
-        err = require_parent(txn, renaming->new_parent, &to);
+        err = kv_txn_require_parent(txn, renaming->new_parent, &to);
     if (!err)
         err = kv_txn_op(txn, KV_OP_RENAME, from->key, from->len, &op);
     if (!err)

@@ -227,8 +227,10 @@ static void changed(struct kv_txn *txn, void *ctx)
 {
     struct kv_request *request = ctx;
     struct kv_mount *mount = request->mount;
-    fuse_reply_err(request->req, txn->error == -ECANCELED ? ESTALE : -txn->error);
-    kv_request_free(request);
+    if (!kv_request_follow(request, txn, changed)) {
+        fuse_reply_err(request->req, txn->error == -ECANCELED ? ESTALE : -txn->error);
+        kv_request_free(request);
+    }
     kv_mount_landed(mount);
 }
 
@@ -259,8 +261,10 @@ static void apply(fuse_req_t req, fuse_ino_t ino, struct change change)
         err = kv_request_new(mount, req, 0, NULL, &request);
     if (!err)
         err = kv_inodes_path(&mount->inodes, ino, NULL, &request->path);
-    if (!err)
+    if (!err) {
+        request->ino = ino;
         err = kv_request_txn(request, KV_OP_SET_META, ino, changed, &txn, &op);
+    }
     if (!err)
         err = fill_op(op, &change);
     if (err) {

@@ -176,6 +176,17 @@ int kv_op_set_value(struct kv_op *op, const void *value, size_t len)
     return kv_buf_error(&op->value);
 }
 
+void kv_op_steal(struct kv_op *op, struct kv_op *from)
+{
+    struct kv_op left = {
+        .type = from->type, .key = from->key, .key_len = from->key_len};
+    struct kv_op whole = *from;
+    whole.key = op->key;
+    whole.key_len = op->key_len;
+    *op = whole;
+    *from = left;
+}
+
 void kv_op_take_value(struct kv_op *op, struct kv_buf *buf)
 {
     kv_buf_done(&op->value);

@@ -188,6 +188,9 @@ int kv_txn_compare_value(struct kv_txn *txn, const void *key, size_t key_len,
 /* The value, copied. -ENOMEM. */
 int kv_op_set_value(struct kv_op *op, const void *value, size_t len);
 
+/* Move all but the key out of another operation, which is left as kv_txn_op makes it. */
+void kv_op_steal(struct kv_op *op, struct kv_op *from);
+
 /* The value, moved out of buf, which is left empty. */
 void kv_op_take_value(struct kv_op *op, struct kv_buf *buf);
 

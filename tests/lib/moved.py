@@ -60,6 +60,24 @@ def write():
     return True
 
 
+def make(name, flags):
+    fd = os.open(name, os.O_CREAT | os.O_WRONLY | flags, dir_fd=held)
+    os.write(fd, b"made")
+    os.close(fd)
+    return os.stat(name, dir_fd=held).st_size == 4
+
+
+def version():
+    return int(os.getxattr(file, b"user.kv.version"))
+
+
+def sync():
+    before = version()
+    os.pwrite(file, b"a", 0)
+    os.fsync(file)
+    return version() == before + 1
+
+
 def done(_):
     return True
 
@@ -72,9 +90,14 @@ CALLS = {
     "stat": lambda: os.stat("a3", dir_fd=held).st_size == 1,
     "open": lambda: done(os.close(os.open("a5", os.O_RDONLY, dir_fd=held))),
     "write": write,
-    "fchmod": lambda: done(os.fchmod(file, 0o600)),
+    "fsync": sync,
+    "fchmod": lambda: done(os.fchmod(file, 0o600 + calls % 8))
+    and os.fstat(file).st_mode & 0o777 == 0o600 + calls % 8,
     "utime": lambda: done(os.utime(file)),
     "getxattr": lambda: done(os.getxattr(file, b"user.kv.revision")),
+    "setxattr": lambda: done(os.setxattr(file, b"user.a", b"b")),
+    "create": lambda: make(f"c{calls}", 0),
+    "create exclusively": lambda: make(f"e{calls}", os.O_EXCL),
     "unlink": lambda: done(os.unlink(f"x{calls}", dir_fd=held)),
     "rename": lambda: done(
         os.rename(f"y{calls}", f"z{calls}", src_dir_fd=held, dst_dir_fd=held)
@@ -87,9 +110,9 @@ thread.start()
 bad = {}
 calls = 0
 while calls < rounds and thread.is_alive():
-    for call, make in CALLS.items():
+    for call, run in CALLS.items():
         try:
-            answer = "" if make() else "a wrong answer"
+            answer = "" if run() else "a wrong answer"
         except OSError as error:
             answer = error.strerror
         if answer:
@@ -101,13 +124,14 @@ for (call, answer), count in sorted(bad.items()):
     print(f"{call}: {answer} ({count} times)")
 
 # What was done in the one is not in the other.
-count = {letter: [0, 0] for letter in "xyzdl"}
+count = {letter: [0, 0] for letter in "xyzdlce"}
 for at, path in enumerate((held, theirs)):
     for name in os.listdir(path):
         if name[0] in count:
             count[name[0]][at] += 1
 expected = {"x": [0, rounds], "y": [0, rounds], "z": [rounds, 0], "d": [rounds, 0]}
-expected["l"] = [rounds, 0]
+for letter in "lce":
+    expected[letter] = [rounds, 0]
 if count != expected:
     print("names are", count, "and not", expected)
 print(f"# {rounds} rounds of calls, {swaps} exchanges", file=sys.stderr)
