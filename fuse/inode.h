@@ -15,8 +15,10 @@
  * ESTALE, and the kernel looks the name up again.
  *
  * Locks of fuse/, in their order. None is held across fuse_reply_*, a call of the
- * store, or a notification to the kernel; but kv_inodes.lock is while a publication is
- * queued (kv_store_submit), so that what follows from it is queued behind it.
+ * store, or a notification to the kernel, but for three: kv_inodes.lock is while a
+ * publication is queued (kv_store_submit), so that what follows from it is queued
+ * behind it; kv_dir.lock is while the names are read; session_lock is while attributes
+ * are dropped, so that the session stays open.
  *
  *     kv_handle.lock         one for each file handle: its bytes and its rule's state
  *     kv_dir.lock            one for each directory handle: the names handed out
