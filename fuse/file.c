@@ -322,7 +322,8 @@ static void reply_published(struct kv_mount *mount, void *ctx, int err)
     fuse_reply_err(ctx, -err);
 }
 
-/* How often the key was written when a truncation may be closed; 0: it is gone. */
+/* How often the key was written when a truncation may be closed; when it cannot be
+ * found, because it is gone or always just moved, more than ever. */
 static uint64_t version_now(struct kv_mount *mount, struct kv_handle *handle)
 {
     kv_lock(&handle->lock);
@@ -332,7 +333,7 @@ static uint64_t version_now(struct kv_mount *mount, struct kv_handle *handle)
     KV_CLEANUP(kv_record_unrefp)
     struct kv_record *record =
         wanted ? kv_record_of(mount, handle->ino, id, false) : NULL;
-    return record ? record->meta.version : 0;
+    return record ? record->meta.version : UINT64_MAX - 1;
 }
 
 /* A flush that publishes nothing is answered at once, unless it is the opener's and

@@ -182,9 +182,11 @@ static int build_first(struct kv_txn *txn, const struct kv_publication *publicat
     const struct kv_path *path = &publication->path;
     const struct kv_pending *pending = inode->pending;
     struct kv_op *op;
-    int err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_EXISTS, KV_EQUAL, 0);
-    if (!err && inode->parent)
+    int err = 0;
+    if (inode->parent)
         err = kv_txn_require_parent(txn, inode->parent->id, path);
+    if (!err)
+        err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_EXISTS, KV_EQUAL, 0);
     if (!err)
         err = add_value(txn, publication, &op);
     if (err)
@@ -274,19 +276,15 @@ static void submit(struct kv_publication *publication)
 }
 
 /* Whether the transaction came too late to where the file was, which is somewhere else
- * by now, or was meanwhile. A truncation that was closed earlier may have failed for
- * another reason. */
-static bool moved(const struct kv_publication *publication)
+ * by now, or was meanwhile. A truncation that was closed earlier may have been
+ * overtaken instead, as its last compare tells. */
+static bool moved(const struct kv_publication *publication, const struct kv_txn *txn)
 {
-    struct kv_mount *mount = publication->mount;
-    const struct kv_inode *inode = publication->handle->inode;
-    struct kv_path now;
-    KV_SCOPED_LOCK(&mount->inodes.lock);
-    if (inode->gone || kv_inode_path_locked(inode, NULL, 0, &now))
+    if (closed_earlier(publication) && txn->error == -ECANCELED &&
+        txn->failed + 1 == txn->compare_count)
         return false;
-    return !closed_earlier(publication) ||
-           !kv_key_equal(now.key, now.len, publication->path.key,
-                         publication->path.len);
+    return kv_inodes_is_there(&publication->mount->inodes,
+                              publication->handle->inode->id);
 }
 
 static void again(struct kv_publication *publication)
@@ -308,7 +306,7 @@ static void committed(struct kv_txn *txn, void *ctx)
     if (!txn->error)
         record = (txn->succeeded ? txn->ops : txn->else_ops)[0].result;
     bool missed = txn->error == -ECANCELED || txn->error == -ENOENT;
-    if (missed && moved(publication) && ++publication->tries < KV_TRIES)
+    if (missed && moved(publication, txn) && ++publication->tries < KV_TRIES)
         again(publication);
     else if (missed && publication->tries == KV_TRIES)
         finish(publication, -EIO, NULL);

@@ -16,7 +16,7 @@ void kv_subject_done(struct kv_subject *subject)
 }
 
 /* So often may an inode be moved while it is looked for. */
-#define TRIES 8
+#define TRIES 64
 
 /* What the table says of an inode. */
 struct inode_state {
