@@ -32,6 +32,9 @@ class Terminal:
         if self.pid == 0:
             os.environ["TERM"] = "xterm"
             os.environ["LINES"], os.environ["COLUMNS"] = "24", "80"
+            # Who runs in the background of a script ignores them; nobody at a terminal does.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            signal.signal(signal.SIGQUIT, signal.SIG_DFL)
             os.execvp(command[0], command)
         self.status = None
 
