@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,8 +69,9 @@ static int open_dir(struct restoring *r, const char *dir)
     r->lock_fd = openat(r->dir_fd, "kvfs.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (r->lock_fd < 0)
         return cannot(r->cli, "lock", dir);
-    if (flock(r->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        if (errno != EWOULDBLOCK)
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET}; /* as kvfsd's */
+    if (fcntl(r->lock_fd, F_OFD_SETLK, &all) < 0) {
+        if (errno != EAGAIN && errno != EACCES)
             return cannot(r->cli, "lock", dir);
         kv_fault_set(fault, KV_EXIT_REFUSED, NULL, "kvfsd runs on '%s'", dir);
         kv_fault_hint(fault, "stop it, or restore to another directory");

@@ -256,7 +256,8 @@ static int ask(const struct kv_mountcmd *cmd, const char *socket_path, const cha
     return *ret == KV_ATTACHED ? KV_MOUNT_DONE : KV_MOUNT_FAILED;
 }
 
-/* Whether a kvfsd has the data directory. */
+/* Whether a kvfsd has the data directory. Only asked, not tried: one that starts at
+ * this moment would find it locked. */
 static bool is_served(const char *data)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf path = {0};
@@ -264,8 +265,9 @@ static bool is_served(const char *data)
     kv_buf_addc(&path, '\0');
     if (kv_buf_error(&path))
         return false;
-    KV_CLEANUP(kv_close) int fd = open(path.data, O_RDWR | O_CLOEXEC);
-    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    KV_CLEANUP(kv_close) int fd = open(path.data, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && fcntl(fd, F_OFD_GETLK, &all) == 0 && all.l_type != F_UNLCK;
 }
 
 /* Ask the kvfsd of a data directory. While it has the directory and nobody answers, it

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 
 /* Memory for the newest events; older ones are read from the log. */
 #define FEED_RING_BYTES (8u << 20)
@@ -54,7 +53,9 @@ static int sync_parent(const char *path)
 }
 
 /* Make the directory when it is missing, and lock it: LMDB itself would let a second
- * process in, and a second environment in one process breaks its locks. */
+ * process in, and a second environment in one process breaks its locks. Of this kind of
+ * lock others can ask whether there is one without taking it, which flock(2) has not.
+ */
 static int lock_directory(const char *path, int *ret_fd)
 {
     if (mkdir(path, 0700) && errno != EEXIST)
@@ -69,8 +70,9 @@ static int lock_directory(const char *path, int *ret_fd)
     int fd = openat(dir, "kvfs.lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB))
-        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(fd, F_OFD_SETLK, &all) < 0)
+        return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
     *ret_fd = fd;
     fd = -1;
     return 0;

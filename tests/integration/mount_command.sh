@@ -58,10 +58,16 @@ daemon_pid()
     http GET /v1/mounts >/dev/null && jq .pid "$work/body"
 }
 
+# is_free DIR: no kvfsd has this data directory.
+is_free()
+{
+    ! grep -q ":$(stat -c %i "$1/kvfs.lock") " /proc/locks
+}
+
 # ended PID: it has, or does in time, and has let go of the data directory.
 ended()
 {
-    wait_for test ! -e "/proc/$1" && wait_for flock -n "$data/kvfs.lock" true
+    wait_for test ! -e "/proc/$1" && wait_for is_free "$data"
 }
 
 # unmount DIR...: a change is announced a moment after it was made, and until then the mount
@@ -417,6 +423,20 @@ fails 'a daemon that cannot be asked is told of' 'has no Unix socket to be asked
     "${mount_kvfs[@]}" "$data" "$mnt"
 end_daemon TERM
 
+# A helper that has just asked whether anybody has the data directory.
+strace -qq -y -o "$work/trace" -e trace=flock,fcntl \
+    -e "inject=flock:delay_exit=${deadline}s:when=2" \
+    -e "inject=fcntl:delay_exit=${deadline}s" \
+    /sbin/mount.kvfs "$data" "$app" -o "log=$log" &
+tracer=$!
+ok 'a helper looks whether there is a daemon' wait_for grep -q 'kvfs.lock>' "$work/trace"
+start_daemon --no-mount
+is '... which can start meanwhile' "$?" 0
+pkill -KILL -P "$tracer"
+kill -KILL "$tracer" # it would wait for the end of the delay
+wait "$tracer" 2>/dev/null
+end_daemon TERM
+
 # -- Another user ----------------------------------------------------------------------
 
 if [ -u "$(command -v mount)" ] && [ -u "$(command -v fusermount3)" ]; then
@@ -428,7 +448,7 @@ if [ -u "$(command -v mount)" ] && [ -u "$(command -v fusermount3)" ]; then
     ok '... writes' "${user[@]}" sh -c 'echo mine >"$1"' - "$work/mine/key"
     is '... and is who runs it' "$(stat -c %u "$work/keys/data.mdb")" 65534
     ok '... and unmounts it' wait_for "${user[@]}" umount "$work/mine"
-    ok '... which ends it' wait_for flock -n "$work/keys/kvfs.lock" true
+    ok '... which ends it' wait_for is_free "$work/keys"
     umount /etc/fstab
 else
     skip 'a user mounts what fstab lets users mount' 'mount or fusermount3 is not setuid'
