@@ -70,7 +70,7 @@ bool kv_request_follow(struct kv_request *request, struct kv_txn *txn,
     struct kv_txn *next;
     struct kv_op *op;
     if ((txn->error != -ECANCELED && txn->error != -ENOENT) ||
-        !kv_inodes_is_there(&mount->inodes, request->ino) ||
+        !kv_is_there(mount, request->ino, request->ino) ||
         kv_inodes_path(&mount->inodes, request->ino, NULL, &request->path))
         return false;
     if (++request->tries == KV_TRIES) {

@@ -330,13 +330,6 @@ int kv_inodes_path(struct kv_inodes *inodes, uint64_t id, const char *name,
                  : -ESTALE;
 }
 
-bool kv_inodes_is_there(struct kv_inodes *inodes, uint64_t id)
-{
-    KV_SCOPED_LOCK(&inodes->lock);
-    const struct kv_inode *inode = kv_inodes_find_locked(inodes, id);
-    return inode && !inode->gone;
-}
-
 bool kv_inode_nameless_locked(const struct kv_inode *inode, uint64_t announced)
 {
     return inode->gone && inode->moved_revision <= announced;

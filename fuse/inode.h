@@ -133,9 +133,6 @@ int kv_inode_path_locked(const struct kv_inode *inode, const char *name,
 int kv_inodes_path(struct kv_inodes *inodes, uint64_t id, const char *name,
                    struct kv_path *ret);
 
-/* Whether the table has it, and its key is not gone. */
-bool kv_inodes_is_there(struct kv_inodes *inodes, uint64_t id);
-
 /* Whether its key is gone, and the kernel has no name for it either, when everything up
  * to that revision is announced: then only descriptors lead to it. */
 bool kv_inode_nameless_locked(const struct kv_inode *inode, uint64_t announced);

@@ -188,7 +188,12 @@ int kv_resolve(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino, bool want
 struct kv_record *kv_record_of(struct kv_mount *mount, fuse_ino_t ino, uint64_t id,
                                bool want_value);
 
-/* The same with the value, for a handle that moves on. */
+/* Whether the store has it there, for a done, to which table and store are as of the
+ * same batch: what a transaction has missed was moved when it is, and is gone when not.
+ */
+bool kv_is_there(struct kv_mount *mount, fuse_ino_t ino, uint64_t id);
+
+/* kv_record_of with the value, for a handle that moves on. */
 struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle);
 
 /* The last unpublished handle of the inode that the thread's process opened, or NULL;

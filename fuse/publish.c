@@ -276,15 +276,22 @@ static void submit(struct kv_publication *publication)
 }
 
 /* Whether the transaction came too late to where the file was, which is somewhere else
- * by now, or was meanwhile. A truncation that was closed earlier may have been
- * overtaken instead, as its last compare tells. */
+ * by now, or was meanwhile; of a first one, its directory. A truncation that was closed
+ * earlier may have been overtaken instead, as its last compare tells. */
 static bool moved(const struct kv_publication *publication, const struct kv_txn *txn)
 {
+    const struct kv_handle *handle = publication->handle;
+    struct kv_mount *mount = publication->mount;
     if (closed_earlier(publication) && txn->error == -ECANCELED &&
         txn->failed + 1 == txn->compare_count)
         return false;
-    return kv_inodes_is_there(&publication->mount->inodes,
-                              publication->handle->inode->id);
+    if (!publication->first)
+        return kv_is_there(mount, handle->ino, handle->id ? handle->id : handle->ino);
+    kv_lock(&mount->inodes.lock);
+    const struct kv_inode *parent = handle->inode->parent;
+    uint64_t id = parent ? parent->id : 0;
+    kv_unlock(&mount->inodes.lock);
+    return id && kv_is_there(mount, id, id);
 }
 
 static void again(struct kv_publication *publication)

@@ -129,6 +129,15 @@ struct kv_record *kv_record_of(struct kv_mount *mount, fuse_ino_t ino, uint64_t 
     return !err && record && record->meta.id == id ? KV_STEAL(record) : NULL;
 }
 
+bool kv_is_there(struct kv_mount *mount, fuse_ino_t ino, uint64_t id)
+{
+    struct kv_path path;
+    KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
+    return kv_inodes_path(&mount->inodes, ino, NULL, &path) == 0 &&
+           kv_store_stat(mount->store, path.key, path.len, &record) == 0 &&
+           record->meta.id == id;
+}
+
 struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle)
 {
     kv_lock(&handle->lock);
