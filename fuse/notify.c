@@ -169,9 +169,13 @@ static void keep_name_locked(struct kv_inodes *inodes, uint64_t id)
 }
 
 /* An event that could not be repeated: the kernel still has the name of what it took
- * away. */
+ * away. It may come here before the observer has heard of it and says what is gone. */
 static void keep_names(struct kv_mount *mount, const struct kv_event *event)
 {
+    int err = kv_store_catch_up(mount->store);
+    if (err)
+        kv_warning("a name that is gone may be shown as a file that is open: %s",
+                   kv_strerror(err));
     KV_SCOPED_LOCK(&mount->inodes.lock);
     keep_name_locked(&mount->inodes, event->record->meta.id);
     keep_name_locked(&mount->inodes, event->replaced_id);
