@@ -150,5 +150,7 @@ int main(int argc, char **argv)
             receive(events[i].data.ptr);
     }
     printf("%.0f\n", (double)count / (now() - start));
+    free(all);
+    close(epoll);
     return 0;
 }
