@@ -254,8 +254,9 @@ static bool extend_line(struct kv_request *request, const char *data, size_t len
 }
 
 /* A line is complete: text, or what was gathered. False: it is wrong. */
-static bool end_line(struct kv_import *import, const char *text, size_t len)
+static bool end_line(struct kv_request *request, const char *text, size_t len)
 {
+    struct kv_import *import = request->import;
     bool gathered = import->line.len > 0;
     import->number++;
     bool good = true;
@@ -268,6 +269,10 @@ static bool end_line(struct kv_import *import, const char *text, size_t len)
         kv_buf_done(&import->line);
     else
         kv_buf_reset(&import->line);
+    if (!import->next || import->next->op_count == 0) { /* nothing was kept of it */
+        kv_request_uncharge(request, import->charged);
+        import->charged = import->bytes = 0;
+    }
     return good;
 }
 
@@ -282,7 +287,7 @@ static size_t take_line(struct kv_request *request, const char *data, size_t len
     bool gathers = !end || import->line.len > 0;
     *ret_good = !gathers || extend_line(request, data, part);
     if (*ret_good && end)
-        *ret_good = end_line(import, data, part);
+        *ret_good = end_line(request, data, part);
     return part + (end != NULL);
 }
 
@@ -338,7 +343,7 @@ void kv_import_post(struct kv_request *request)
     if (!import)
         return;
     if (import->line.len > 0)
-        (void)end_line(import, NULL, 0);
+        (void)end_line(request, NULL, 0);
     if (submit(request, resume_finish) || request->response)
         return;
     if (!import->wrong)

@@ -46,10 +46,16 @@ static void answer_state(struct kv_request *request, kv_handler_fn *answer)
 static void answer_unchanged(struct kv_request *request)
 {
     struct kv_record *record = NULL;
-    uint64_t revision = kv_store_revision(request->http->store);
-    end_watch(request);
+    uint64_t revision = request->watcher->position.cursor.revision;
+    kv_handler_fn *answer = request->watcher->answer;
     int err =
         kv_store_stat(request->http->store, request->rest, request->rest_len, &record);
+    if (!err && record->meta.mod_revision > revision) { /* changed only just now */
+        kv_record_unref(record);
+        answer_state(request, answer);
+        return;
+    }
+    end_watch(request);
     if (!err) {
         kv_value_reply(request, 304, record);
         return;

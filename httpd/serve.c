@@ -215,7 +215,6 @@ enum MHD_Result kv_serve_request(void *cls, struct MHD_Connection *connection,
 {
     struct kv_conn *conn = *context;
     (void)cls;
-    (void)connection;
     (void)url;
     if (!conn)
         return MHD_NO; /* there was no memory for it */
@@ -226,6 +225,12 @@ enum MHD_Result kv_serve_request(void *cls, struct MHD_Connection *connection,
     case KV_STAGE_BODY:
         return on_body(request, upload_data, upload_size);
     case KV_STAGE_ASLEEP:
+        /* Of a body in chunks the library has the next one looked at without regard to
+         * the sleep. */
+        if (MHD_get_connection_info(connection,
+                                    MHD_CONNECTION_INFO_CONNECTION_SUSPENDED)
+                ->suspended)
+            return MHD_YES;
         request->stage = KV_STAGE_BODY;
         request->resume(request);
         if (!request->body_sleeps || request->stage == KV_STAGE_ASLEEP)

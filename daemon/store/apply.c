@@ -28,6 +28,7 @@ static int apply_get(struct kv_batch *batch, struct kv_op *op)
     int err = kv_apply_find(batch, op->key, op->key_len, &found);
     if (err || !found.exists)
         return err;
+    found.row.xattrs_len = 0; /* nobody asks for them */
     bool bare = found.row.meta.size > batch->get_bytes;
     op->result = kv_row_record(&found.row, op->key, op->key_len, bare);
     batch->get_bytes -= bare ? 0 : found.row.meta.size;
@@ -134,8 +135,11 @@ static int evaluate(struct kv_batch *batch, struct kv_txn *txn)
 static int apply_ops(struct kv_batch *batch, struct kv_txn *txn, struct kv_op *ops,
                      size_t count)
 {
+    size_t bytes = batch->value_bytes, events = batch->event_count;
     for (size_t i = 0; i < count; i++) {
-        int err = apply_op(batch, txn->origin, &ops[i]);
+        bool large = i > 0 && (batch->value_bytes - bytes > KV_TXN_VALUE_BYTES ||
+                               batch->event_count - events > KV_TXN_TREE_MAX);
+        int err = large ? -E2BIG : apply_op(batch, txn->origin, &ops[i]);
         if (err) {
             txn->failed = i;
             return err;

@@ -238,6 +238,17 @@ static bool names_key(struct kv_slice value, const void *key, size_t len)
            (head.from_len && kv_key_equal(from, head.from_len, key, len));
 }
 
+/* Whether the event in value is one after which something is at key. */
+static bool leaves_key(struct kv_slice value, const void *key, size_t len)
+{
+    struct packed_event head;
+    if (!names_key(value, key, len))
+        return false;
+    memcpy(&head, value.data, sizeof(head));
+    return kv_key_equal((const char *)value.data + sizeof(head) + head.from_len,
+                        head.key_len, key, len);
+}
+
 /* The last event of a revision, before a position, that left something at the key. */
 static int find_in_revision(struct kv_walk *walk, uint64_t revision,
                             const struct kv_cursor *before,
@@ -253,7 +264,7 @@ static int find_in_revision(struct kv_walk *walk, uint64_t revision,
             break;
         if (scanned == PREVIOUS_SCAN_MAX)
             return -ENOENT;
-        if (names_key(value, record->key, record->key_len)) {
+        if (leaves_key(value, record->key, record->key_len)) {
             found_at = at;
             found = value;
         }

@@ -206,5 +206,7 @@ int kv_op_set_xattr(struct kv_op *op, const void *name, size_t name_len,
 /* Keys and directories. Each is an event of the one revision and costs the committer some
  * microseconds and 1 KiB of memory, and all other writes wait for it. */
 #define KV_TXN_TREE_MAX 100000
+/* Of values in the events of a transaction, past which it may do nothing more. */
+#define KV_TXN_VALUE_BYTES (128u << 20)
 
 #endif

@@ -173,6 +173,30 @@ is 'one that is open is of its snapshot: all of it, and nothing that came later'
 for fd in "${readers[@]}"; do exec {fd}>&-; done
 ok '... and makes room when it ends' wait_for eval '[ "$(http GET "/v1/export?dir=big")" = 200 ]'
 
+# -- In chunks --
+
+# A line in each chunk, all of them there at once: the import sleeps while it commits, and the
+# next chunk must not wake it.
+chunked() # LINES: the answer
+{
+    python3 - "$port" "$1" <<'END'
+import socket, sys
+port, count = int(sys.argv[1]), int(sys.argv[2])
+lines = [b'{"key":"chunk/%d","value":"1"}\n' % i for i in range(count)]
+chunks = b"".join(b"%x\r\n%s\r\n" % (len(line), line) for line in lines)
+peer = socket.create_connection(("127.0.0.1", port))
+peer.sendall(b"POST /v1/import HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+             b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+answer = b"".join(iter(lambda: peer.recv(65536), b""))
+print(answer.decode().rpartition("\r\n\r\n")[2])
+END
+}
+answer=$(chunked 2500)
+is 'an import of chunks ends with the last' \
+    "$(jq -r '[.lines_done, .revision] | join(" ")' <<<"$answer")" "2500 $(revision)"
+is '... and has stored them' \
+    "$(http GET '/v1/keys?dir=chunk&limit=10000' >/dev/null; told '.keys | length')" 2500
+
 # -- Stopping --
 
 exec {fd}<>"/dev/tcp/127.0.0.1/$port"
