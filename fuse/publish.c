@@ -420,16 +420,19 @@ static void finish(struct kv_publication *publication, int err,
     kv_lock(&handle->lock);
     settle_handle_locked(publication, err, record);
     bool wanted = handle->released || !kv_list_empty(&handle->queue);
-    if (wanted && kv_flush_rest(&handle->flush))
+    bool rest = kv_flush_rest(&handle->flush);
+    if (wanted && rest)
         next = begin_locked(mount, handle);
-    else
+    if (!next)
         kv_list_splice_back(&left, &handle->queue);
     bool released = handle->released && !next;
-    int left_err = err ? err : handle->refused ? handle->refused : -ENOMEM;
+    /* What they wait for was refused, or went along when this one was submitted again,
+     * or there is no memory. */
+    int left_err = err ? err : handle->refused ? handle->refused : rest ? -ENOMEM : 0;
     kv_publish_note_locked(mount, handle);
     kv_unlock(&handle->lock);
     wake(mount, &publication->waiters, err);
-    wake(mount, &left, left_err); /* what they wait for was refused, or no memory */
+    wake(mount, &left, left_err);
     if (released)
         finish_release(publication, err);
     if (next)
