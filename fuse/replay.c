@@ -1,4 +1,4 @@
-/* The system calls that repeat an event, as DESIGN's table has them: each raises
+/* The system calls that repeat an event, as the table of docs/fuse.md has them: each raises
  * exactly the inotify events that the same change by a process would have raised.
  *
  * They go by directory descriptor and name. The directory is opened at the place it has

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # inotify fires for every change, whoever made it, with exactly the events of the table in
-# DESIGN: nothing is missing and nothing comes twice.
+# docs/fuse.md: nothing is missing and nothing comes twice.
 . "$(dirname "$0")/../lib/functions.sh"
 
 need_daemon
