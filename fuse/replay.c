@@ -1,5 +1,6 @@
-/* The system calls that repeat an event, as the table of docs/fuse.md has them: each raises
- * exactly the inotify events that the same change by a process would have raised.
+/* The system calls that repeat an event, as the table of docs/fuse.md has them: each
+ * raises exactly the inotify events that the same change by a process would have
+ * raised.
  *
  * They go by directory descriptor and name. The directory is opened at the place it has
  * now, or had at the event, and is the right one only if it has the right inode number:
