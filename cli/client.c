@@ -71,17 +71,25 @@ static int bad_answer(struct kv_client *client, struct kv_fault *fault)
                         kv_http_place(client->http));
 }
 
-int kv_client_ask(struct kv_client *client, const char *target,
-                  struct kv_http_answer *answer, struct kv_span *json,
-                  struct kv_fault *fault)
+/* Perform a request that is answered by JSON. */
+static int ask(struct kv_client *client, struct kv_http_request *request,
+               struct kv_http_answer *answer, struct kv_span *json,
+               struct kv_fault *fault)
 {
-    struct kv_http_request request = {.method = "GET", .target = target};
-    int status = kv_http_perform(client->http, &request, answer, fault);
+    int status = kv_http_perform(client->http, request, answer, fault);
     if (!status)
         status = kv_client_judge(client, answer, NULL, fault);
     if (!status && kv_json_read(answer->body.data, answer->body.len, json))
         return bad_answer(client, fault);
     return status;
+}
+
+int kv_client_ask(struct kv_client *client, const char *target,
+                  struct kv_http_answer *answer, struct kv_span *json,
+                  struct kv_fault *fault)
+{
+    struct kv_http_request request = {.method = "GET", .target = target};
+    return ask(client, &request, answer, json, fault);
 }
 
 /* -- Reading one key -- */
@@ -232,12 +240,7 @@ int kv_client_txn(struct kv_client *client, const struct kv_buf *txn,
     if (kv_buf_error(txn))
         return kv_fault_no_memory(fault);
     kv_source_bytes(&source, txn->data, txn->len);
-    int status = kv_http_perform(client->http, &request, answer, fault);
-    if (!status)
-        status = kv_client_judge(client, answer, NULL, fault);
-    if (!status && kv_json_read(answer->body.data, answer->body.len, json))
-        return bad_answer(client, fault);
-    return status;
+    return ask(client, &request, answer, json, fault);
 }
 
 static int client_remove(struct kv_access *access, const char *key, bool recursive,

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "fuse/control.h"
 #include "fuse/expect.h"
+#include "fuse/file.h"
 #include "fuse/orphan.h"
 #include "fuse/notify.h"
 #include "fuse/publish.h"
@@ -49,7 +50,8 @@ int kv_attr_get(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     if (err)
         return err;
     if (!subject.settled) {
-        struct kv_handle *own = kv_own_handle(mount, fuse_req_ctx(req)->pid, ino);
+        struct kv_handle *own =
+            kv_unpublished_handle(mount, fuse_req_ctx(req)->pid, ino);
         if (own) {
             kv_handle_show(own, &subject.meta);
             kv_handle_drop(mount, own);
@@ -105,9 +107,8 @@ static int64_t wanted_mtime(const struct stat *attr, int to_set)
 static int resize_handle(struct kv_mount *mount, struct kv_handle *handle, off_t size)
 {
     int err = handle->writable ? kv_store_writable(mount->store) : -EINVAL;
-    uint64_t revision = kv_store_revision(mount->store);
-    if (!err && kv_handle_wants_newest(handle, 0, revision))
-        kv_handle_refresh(handle, kv_newest(mount, handle), revision);
+    if (!err)
+        kv_handle_follow(mount, handle, 0);
     if (!err)
         err = kv_handle_resize(handle, (uint64_t)size, mount->max_value_bytes);
     if (err)
@@ -122,7 +123,7 @@ static int resize_handle(struct kv_mount *mount, struct kv_handle *handle, off_t
 static bool defer_mtime(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
                         int64_t mtime_ns)
 {
-    struct kv_handle *own = kv_own_handle(mount, fuse_req_ctx(req)->pid, ino);
+    struct kv_handle *own = kv_unpublished_handle(mount, fuse_req_ctx(req)->pid, ino);
     if (!own)
         return false;
     kv_lock(&own->lock);
@@ -198,7 +199,6 @@ static void set_done(struct kv_txn *txn, void *ctx)
     struct stat st;
     if (kv_request_follow(request, txn, set_done)) {
         KV_STEAL(request);
-        kv_mount_landed(mount);
         return;
     }
     int err = txn->error;
@@ -270,7 +270,8 @@ static void set_record(struct kv_mount *mount, fuse_req_t req, fuse_ino_t ino,
     }
     *later = (struct later){.req = req, .ino = ino, .set = set, .meta = *meta};
     struct kv_handle *own =
-        set & KV_SET_SIZE ? kv_own_handle(mount, fuse_req_ctx(req)->pid, ino) : NULL;
+        set & KV_SET_SIZE ? kv_unpublished_handle(mount, fuse_req_ctx(req)->pid, ino)
+                          : NULL;
     if (own) { /* truncate(2) of what the process has written */
         kv_publish(mount, own, set_published, later);
         kv_handle_drop(mount, own);

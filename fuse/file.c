@@ -126,7 +126,6 @@ static void open_cleared(struct kv_txn *txn, void *ctx)
     struct kv_mount *mount = request->mount;
     if (kv_request_follow(request, txn, open_cleared)) {
         KV_STEAL(request);
-        kv_mount_landed(mount);
         return;
     }
     int err = kv_cleared_set_id(txn);
@@ -163,7 +162,7 @@ void kv_op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 /* -- READ and WRITE -- */
 
-static void refresh(struct kv_mount *mount, struct kv_handle *handle, uint64_t offset)
+void kv_handle_follow(struct kv_mount *mount, struct kv_handle *handle, uint64_t offset)
 {
     uint64_t revision = kv_store_revision(mount->store);
     if (kv_handle_wants_newest(handle, offset, revision))
@@ -176,7 +175,7 @@ static struct kv_handle *written_elsewhere(struct kv_mount *mount, fuse_req_t re
 {
     if (!kv_handle_yields(handle))
         return NULL;
-    return kv_own_handle(mount, fuse_req_ctx(req)->pid, handle->ino);
+    return kv_unpublished_handle(mount, fuse_req_ctx(req)->pid, handle->ino);
 }
 
 static int read_handle(struct kv_mount *mount, fuse_req_t req, struct kv_handle *handle,
@@ -184,7 +183,7 @@ static int read_handle(struct kv_mount *mount, fuse_req_t req, struct kv_handle 
 {
     struct kv_handle *other = written_elsewhere(mount, req, handle);
     if (!other) {
-        refresh(mount, handle, offset);
+        kv_handle_follow(mount, handle, offset);
         return kv_handle_read(handle, offset, size, ret);
     }
     int err = kv_handle_peek(other, offset, size, ret);
@@ -242,7 +241,6 @@ static void write_cleared(struct kv_txn *txn, void *ctx)
     struct kv_mount *mount = request->mount;
     if (kv_request_follow(request, txn, write_cleared)) {
         KV_STEAL(request);
-        kv_mount_landed(mount);
         return;
     }
     int err = kv_cleared_set_id(txn);
@@ -261,7 +259,7 @@ static int prepare_change(struct kv_mount *mount, struct kv_handle *handle)
     if (err)
         kv_handle_refuse(handle, err);
     else
-        refresh(mount, handle, 0);
+        kv_handle_follow(mount, handle, 0);
     return err;
 }
 
@@ -328,7 +326,7 @@ static uint64_t version_now(struct kv_mount *mount, struct kv_handle *handle)
 {
     kv_lock(&handle->lock);
     bool wanted = handle->flush.truncated && !handle->flush.written;
-    uint64_t id = handle->id ? handle->id : handle->ino;
+    uint64_t id = kv_handle_record_id_locked(handle);
     kv_unlock(&handle->lock);
     KV_CLEANUP(kv_record_unrefp)
     struct kv_record *record =

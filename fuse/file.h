@@ -1,7 +1,7 @@
 #ifndef KV_FUSE_FILE_H
 #define KV_FUSE_FILE_H
 
-/* What CREATE and OPEN have in common. */
+/* What the operations on open files have in common. */
 
 #include "fuse/handle.h"
 #include "fuse/mount.h"
@@ -21,5 +21,10 @@ void kv_handle_attach_locked(struct kv_handle *handle, struct kv_inode *inode);
  * the write, because it changes the size it keeps first and its validity afterwards,
  * and a stat in between would show a size that no version has. */
 void kv_handle_note(struct kv_mount *mount, struct kv_handle *handle);
+
+/* Before a read at this offset, or a change (0): move on to the newest version if that
+ * is what it has to be of. */
+void kv_handle_follow(struct kv_mount *mount, struct kv_handle *handle,
+                      uint64_t offset);
 
 #endif

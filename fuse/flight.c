@@ -81,6 +81,7 @@ bool kv_request_follow(struct kv_request *request, struct kv_txn *txn,
         return false;
     kv_op_steal(op, &txn->ops[0]);
     kv_mount_submit(mount, next);
+    kv_mount_landed(mount);
     return true;
 }
 

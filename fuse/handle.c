@@ -57,6 +57,35 @@ bool kv_handle_unref(struct kv_handle *handle)
     return true;
 }
 
+static struct kv_handle *last_locked(const struct kv_inode *inode, pid_t tid,
+                                     bool unpublished)
+{
+    const struct kv_list_node *head = &inode->handles;
+    for (struct kv_list_node *node = head->prev; node != head; node = node->prev) {
+        struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
+        if (handle->unpublished == unpublished &&
+            (tid == 0 || kv_process_has(handle->process, tid)))
+            return handle;
+    }
+    return NULL;
+}
+
+struct kv_handle *kv_handle_unpublished_locked(const struct kv_inode *inode, pid_t tid)
+{
+    return inode->unpublished > 0 ? last_locked(inode, tid, true) : NULL;
+}
+
+struct kv_handle *kv_handle_best_locked(const struct kv_inode *inode, pid_t tid)
+{
+    struct kv_handle *handle = kv_handle_unpublished_locked(inode, tid);
+    return handle ? handle : last_locked(inode, tid, false);
+}
+
+uint64_t kv_handle_record_id_locked(const struct kv_handle *handle)
+{
+    return handle->id ? handle->id : handle->ino;
+}
+
 bool kv_handle_private_locked(const struct kv_handle *handle)
 {
     return handle->whole || handle->bytes.len > 0;
@@ -70,6 +99,12 @@ static uint64_t record_size(const struct kv_handle *handle)
 uint64_t kv_handle_size_locked(const struct kv_handle *handle)
 {
     return record_size(handle) + handle->bytes.len;
+}
+
+uint64_t kv_handle_size(struct kv_handle *handle)
+{
+    KV_SCOPED_LOCK(&handle->lock);
+    return kv_handle_size_locked(handle);
 }
 
 void kv_handle_show(struct kv_handle *handle, struct kv_meta *meta)

@@ -64,9 +64,19 @@ struct kv_handle *kv_handle_ref(struct kv_handle *handle);
  * caller's to unref. */
 bool kv_handle_unref(struct kv_handle *handle);
 
+/* Of the handles of an inode, or when tid is not 0 of those that the thread's process
+ * has opened: the last that holds something unpublished, or NULL; and the same, or else
+ * the last. The caller holds kv_inodes.lock. */
+struct kv_handle *kv_handle_unpublished_locked(const struct kv_inode *inode, pid_t tid);
+struct kv_handle *kv_handle_best_locked(const struct kv_inode *inode, pid_t tid);
+
+/* The id of the record that it writes. */
+uint64_t kv_handle_record_id_locked(const struct kv_handle *handle);
+
 /* Whether the handle has bytes of its own. */
 bool kv_handle_private_locked(const struct kv_handle *handle);
 uint64_t kv_handle_size_locked(const struct kv_handle *handle);
+uint64_t kv_handle_size(struct kv_handle *handle);
 
 /* What its process is to see of a file: size and times of the bytes it has written, the
  * time it has set. */

@@ -155,7 +155,7 @@ int kv_request_find_again(struct kv_request *request);
 
 /* A transaction of one operation on inode request->ino has ended. True: the inode was
  * moved before, so it is submitted again where that is now, and done will come once
- * more; the transaction that ended has lost its operation. */
+ * more: this one has nothing left to do. */
 bool kv_request_follow(struct kv_request *request, struct kv_txn *txn,
                        kv_txn_done_fn *done);
 
@@ -196,9 +196,11 @@ bool kv_is_there(struct kv_mount *mount, fuse_ino_t ino, uint64_t id);
 /* kv_record_of with the value, for a handle that moves on. */
 struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle);
 
-/* The last unpublished handle of the inode that the thread's process opened, or NULL;
- * counted (kv_handle_drop). A process sees through every descriptor what it wrote. */
-struct kv_handle *kv_own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t ino);
+/* The last unpublished handle of the inode that the thread's process opened, or any
+ * process when tid is 0; NULL: none; counted (kv_handle_drop). A process sees through
+ * every descriptor what it wrote. */
+struct kv_handle *kv_unpublished_handle(struct kv_mount *mount, pid_t tid,
+                                        fuse_ino_t ino);
 
 /* The kernel keeps one size of an inode and goes by it without asking in
  * copy_file_range(2) and for mappings. So the attributes that come along with something

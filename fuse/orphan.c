@@ -5,16 +5,9 @@
 
 #include "base/clock.h"
 #include "fuse/notify.h"
-#include "fuse/process.h"
 #include "fuse/publish.h"
 
 #include <errno.h>
-
-/* One of two handles of an inode, the later one second: what was written counts. */
-static struct kv_handle *better(struct kv_handle *one, struct kv_handle *later)
-{
-    return one && one->unpublished && !later->unpublished ? one : later;
-}
 
 /* A handle through which the thread may ask about an inode without a key: one that its
  * process has opened, or another one, of which it can have inherited the descriptor. As
@@ -22,23 +15,15 @@ static struct kv_handle *better(struct kv_handle *one, struct kv_handle *later)
  * about, and has to look up again. */
 static struct kv_handle *handle_of(struct kv_mount *mount, pid_t tid, fuse_ino_t ino)
 {
-    struct kv_handle *own = NULL, *other = NULL;
     uint64_t announced = kv_notifier_announced(mount->notifier);
     KV_SCOPED_LOCK(&mount->inodes.lock);
-    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    const struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
     if (!inode)
         return NULL;
-    KV_LIST_FOREACH(node, &inode->handles)
-    {
-        struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
-        if (kv_process_has(handle->process, tid))
-            own = better(own, handle);
-        else
-            other = better(other, handle);
-    }
-    if (!own && kv_inode_nameless_locked(inode, announced))
-        own = other;
-    return own ? kv_handle_ref(own) : NULL;
+    struct kv_handle *handle = kv_handle_best_locked(inode, tid);
+    if (!handle && kv_inode_nameless_locked(inode, announced))
+        handle = kv_handle_best_locked(inode, 0);
+    return handle ? kv_handle_ref(handle) : NULL;
 }
 
 /* The handle that knows best how long a file is; without one *ret_size is what the
@@ -46,29 +31,21 @@ static struct kv_handle *handle_of(struct kv_mount *mount, pid_t tid, fuse_ino_t
 static struct kv_handle *best_handle(struct kv_mount *mount, fuse_ino_t ino,
                                      uint64_t *ret_size)
 {
-    struct kv_handle *best = NULL;
     KV_SCOPED_LOCK(&mount->inodes.lock);
-    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    const struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    struct kv_handle *handle = inode ? kv_handle_best_locked(inode, 0) : NULL;
     *ret_size = inode ? inode->size : 0;
-    if (!inode)
-        return NULL;
-    KV_LIST_FOREACH(node, &inode->handles)
-    {
-        best = better(best, KV_CONTAINER_OF(node, struct kv_handle, node));
-    }
-    return best ? kv_handle_ref(best) : NULL;
+    return handle ? kv_handle_ref(handle) : NULL;
 }
 
 uint64_t kv_orphan_size(struct kv_mount *mount, fuse_ino_t ino)
 {
     uint64_t size;
     struct kv_handle *handle = best_handle(mount, ino, &size);
-    if (!handle)
-        return size;
-    kv_lock(&handle->lock);
-    size = kv_handle_size_locked(handle);
-    kv_unlock(&handle->lock);
-    kv_handle_drop(mount, handle);
+    if (handle) {
+        size = kv_handle_size(handle);
+        kv_handle_drop(mount, handle);
+    }
     return size;
 }
 

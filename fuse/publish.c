@@ -217,7 +217,7 @@ static int build_next(struct kv_txn *txn, const struct kv_publication *publicati
     const struct kv_path *path = &publication->path;
     struct kv_op *op;
     int err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_ID, KV_EQUAL,
-                             handle->id ? handle->id : handle->ino);
+                             kv_handle_record_id_locked(handle));
     if (!err && closed_earlier(publication))
         err = kv_txn_compare(txn, path->key, path->len, KV_COMPARE_VERSION, KV_LESS,
                              handle->closed_version + 1);
@@ -286,7 +286,7 @@ static bool moved(const struct kv_publication *publication, const struct kv_txn 
         txn->failed + 1 == txn->compare_count)
         return false;
     if (!publication->first)
-        return kv_is_there(mount, handle->ino, handle->id ? handle->id : handle->ino);
+        return kv_is_there(mount, handle->ino, kv_handle_record_id_locked(handle));
     kv_lock(&mount->inodes.lock);
     const struct kv_inode *parent = handle->inode->parent;
     uint64_t id = parent ? parent->id : 0;

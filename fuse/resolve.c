@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "fuse/handle.h"
 #include "fuse/notify.h"
-#include "fuse/process.h"
 #include "fuse/publish.h"
 
 #include <errno.h>
@@ -141,42 +140,26 @@ bool kv_is_there(struct kv_mount *mount, fuse_ino_t ino, uint64_t id)
 struct kv_record *kv_newest(struct kv_mount *mount, struct kv_handle *handle)
 {
     kv_lock(&handle->lock);
-    uint64_t id = handle->id ? handle->id : handle->ino;
+    uint64_t id = kv_handle_record_id_locked(handle);
     kv_unlock(&handle->lock);
     return kv_record_of(mount, handle->ino, id, true);
 }
 
-/* Of the process of thread tid, or of any when that is 0. */
-static struct kv_handle *last_unpublished(struct kv_mount *mount, pid_t tid,
-                                          fuse_ino_t ino)
+struct kv_handle *kv_unpublished_handle(struct kv_mount *mount, pid_t tid,
+                                        fuse_ino_t ino)
 {
-    struct kv_handle *last = NULL;
     KV_SCOPED_LOCK(&mount->inodes.lock);
-    struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
-    if (!inode || inode->unpublished == 0)
-        return NULL;
-    KV_LIST_FOREACH(node, &inode->handles)
-    {
-        struct kv_handle *handle = KV_CONTAINER_OF(node, struct kv_handle, node);
-        if (handle->unpublished && (tid == 0 || kv_process_has(handle->process, tid)))
-            last = handle;
-    }
-    return last ? kv_handle_ref(last) : NULL;
-}
-
-struct kv_handle *kv_own_handle(struct kv_mount *mount, pid_t tid, fuse_ino_t ino)
-{
-    return last_unpublished(mount, tid, ino);
+    const struct kv_inode *inode = kv_inodes_find_locked(&mount->inodes, ino);
+    struct kv_handle *handle = inode ? kv_handle_unpublished_locked(inode, tid) : NULL;
+    return handle ? kv_handle_ref(handle) : NULL;
 }
 
 void kv_size_in_writing(struct kv_mount *mount, struct stat *st)
 {
     struct kv_handle *handle =
-        S_ISREG(st->st_mode) ? last_unpublished(mount, 0, st->st_ino) : NULL;
+        S_ISREG(st->st_mode) ? kv_unpublished_handle(mount, 0, st->st_ino) : NULL;
     if (!handle)
         return;
-    kv_lock(&handle->lock);
-    st->st_size = (off_t)kv_handle_size_locked(handle);
-    kv_unlock(&handle->lock);
+    st->st_size = (off_t)kv_handle_size(handle);
     kv_handle_drop(mount, handle);
 }

@@ -227,10 +227,10 @@ static void changed(struct kv_txn *txn, void *ctx)
 {
     struct kv_request *request = ctx;
     struct kv_mount *mount = request->mount;
-    if (!kv_request_follow(request, txn, changed)) {
-        fuse_reply_err(request->req, txn->error == -ECANCELED ? ESTALE : -txn->error);
-        kv_request_free(request);
-    }
+    if (kv_request_follow(request, txn, changed))
+        return;
+    fuse_reply_err(request->req, txn->error == -ECANCELED ? ESTALE : -txn->error);
+    kv_request_free(request);
     kv_mount_landed(mount);
 }
 
