@@ -37,7 +37,8 @@ void kv_admin_root(struct kv_request *request)
         "GET    /v1/history?key=KEY           the versions that are still held\n"
         "GET    /v1/export  POST /v1/import   all keys as lines of JSON\n"
         "GET    /v1/backup                    a copy of the store\n"
-        "GET    /v1/status  /metrics  /healthz  /readyz\n");
+        "GET    /v1/status  /metrics  /healthz  /readyz\n"
+        "GET    /docs  /openapi.json          all of this, to read and to try\n");
 }
 
 void kv_admin_health(struct kv_request *request)

@@ -32,6 +32,9 @@ static const struct kv_route native[] = {
     {"/healthz", KV_GET | KV_HEAD, 0, NULL, kv_admin_health},
     {"/readyz", KV_GET | KV_HEAD, 0, NULL, kv_admin_ready},
     {"/metrics", KV_GET | KV_HEAD, 0, NULL, kv_admin_metrics},
+    {"/openapi.json", KV_GET | KV_HEAD, 0, NULL, kv_asset_get},
+    {"/docs", KV_GET | KV_HEAD, 0, NULL, kv_asset_get},
+    {"/docs/", KV_GET | KV_HEAD, 0, NULL, kv_asset_get},
     {"/", KV_GET | KV_HEAD, 0, NULL, kv_admin_root},
 };
 
@@ -122,7 +125,23 @@ bool kv_route_find(struct kv_request *request)
     if (methods)
         reply_method_not_allowed(request, methods);
     else
-        kv_reply_error(request, 404, "no_such_route", NULL, 0,
-                       "there is nothing at this path; / names what there is");
+        kv_route_reply_nothing(request);
     return false;
+}
+
+void kv_route_reply_nothing(struct kv_request *request)
+{
+    kv_reply_error(request, 404, "no_such_route", NULL, 0,
+                   "there is nothing at this path; / names what there is");
+}
+
+const struct kv_route *kv_route_next(size_t *state)
+{
+    size_t i = (*state)++;
+    for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
+        if (i < tables[t].count)
+            return &tables[t].routes[i];
+        i -= tables[t].count;
+    }
+    return NULL;
 }

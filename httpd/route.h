@@ -35,10 +35,18 @@ struct kv_route {
  * invalid_parameter for a parameter that it does not know, and returns false. */
 bool kv_route_find(struct kv_request *request);
 
+/* Prepare 404 no_such_route. */
+void kv_route_reply_nothing(struct kv_request *request);
+
+/* The routes, one after the other: *state starts at 0; NULL after the last. */
+const struct kv_route *kv_route_next(size_t *state);
+
 /* The handlers. get.c, keys.c: */
 kv_handler_fn kv_keys_get, kv_keys_put, kv_keys_post, kv_keys_delete;
 /* list.c, watch.c: */
 kv_handler_fn kv_list_get, kv_watch_get;
+/* asset.c: */
+kv_handler_fn kv_asset_get;
 /* backup.c: */
 kv_handler_fn kv_backup_get;
 /* export.c, import.c: */

@@ -1,0 +1,231 @@
+"""The requests of openapi.py: what its examples need, and one request for whatever else the
+document says may be answered.
+
+A new route wants its example in the document, what that needs in EXAMPLES, and a step for
+each status of its own."""
+
+import json
+import os
+
+# Statuses of a daemon that is full, failing or overrun; tests/integration/trouble and
+# limits see to them.
+UNSEEN = {'500', '503', '507', 'default'}
+# So much is one too many.
+TREE_MAX = 100_000
+OPERATIONS_MAX = 10_000
+VALUE_MAX = 1 << 20  # openapi.sh starts the daemon with it
+
+
+def put(key, value=b'1', **headers):
+    return {'method': 'PUT', 'target': f'/v1/keys/{key}', 'headers': headers, 'body': value}
+
+
+def mounting(mountpoint):
+    return {'local': True, 'instead': {'/srv/app': mountpoint}}
+
+
+# operationId -> before: requests that come first; instead: replacements in target and
+# body; local: over the Unix socket; stream: the answer has no end, so read up to this.
+EXAMPLES = {
+    'getKey': {'before': [put('app/host')]},
+    'headKey': {'before': [put('app/host')]},
+    'deleteKey': {'before': [put('app/host')]},
+    'watch': {'stream': b'\n\n'},
+    'listMounts': {'local': True},
+    'headMounts': {'local': True},
+    # That file is only there when the browser was fetched.
+    'docsFile': {'instead': {'start.js': ''}},
+    'headDocsFile': {'instead': {'start.js': ''}},
+}
+
+
+def prepare(mountpoint):
+    os.mkdir(mountpoint)
+    EXAMPLES['mount'] = {'before': [put('app/host')], **mounting(mountpoint)}
+    EXAMPLES['unmount'] = mounting(mountpoint)
+
+
+def step(status, name, method, target, body=None, **more):
+    return {'status': status, 'name': name, 'method': method, 'target': target,
+            'body': body, **more}
+
+
+def reading():
+    yield step(200, 'a key as JSON', 'GET', '/v1/keys/s/k',
+               headers={'Accept': 'application/json'})
+    yield step(200, 'a directory as JSON', 'GET', '/v1/keys/s',
+               headers={'Accept': 'application/json'})
+    yield step(200, 'a key with a time to live', 'GET', '/v1/keys/s/short')
+    yield step(200, 'the same as JSON', 'GET', '/v1/keys/s/short',
+               headers={'Accept': 'application/json'})
+    yield step(200, 'a key with a media type and bytes', 'GET', '/v1/keys/s/bytes',
+               headers={'Accept': 'application/json'})
+    yield step(200, 'the headers of a key with a time to live', 'HEAD', '/v1/keys/s/short')
+    for method in ('GET', 'HEAD'):
+        yield step(304, f'{method} of a version that the client has', method,
+                   '/v1/keys/s/k', headers={'If-None-Match': '*'})
+    yield step(304, 'a long poll that ends', 'GET', '/v1/keys/s/k?wait=10ms')
+    yield step(304, 'a long poll of an absent key', 'GET', '/v1/keys/absent?wait=10ms')
+    yield step(200, 'a long poll that has something', 'GET', '/v1/keys/s/k?wait=10s&since=0')
+    yield step(206, 'a range', 'GET', '/v1/keys/s/k', headers={'Range': 'bytes=0-0'})
+    yield step(416, 'a range outside', 'GET', '/v1/keys/s/k',
+               headers={'Range': 'bytes=9-'}, valid=True)
+    yield step(400, 'GET of no key', 'GET', '/v1/keys/a//b')
+    yield step(404, 'GET of an absent key', 'GET', '/v1/keys/absent')
+    yield step(404, 'HEAD of an absent key', 'HEAD', '/v1/keys/absent')
+    yield step(409, 'GET of a directory', 'GET', '/v1/keys/s')
+    yield step(412, 'GET of another version', 'GET', '/v1/keys/s/k',
+               headers={'If-Match': '"0"'}, valid=True)
+    yield step(400, 'a parameter that is none', 'GET', '/v1/keys/s/k?none=1')
+
+
+def writing():
+    yield step(201, 'PUT of a new key', 'PUT', '/v1/keys/s/new?ttl=1h', b'1')
+    yield step(200, 'PUT over it', 'PUT', '/v1/keys/s/new', b'2')
+    yield step(400, 'PUT of no key', 'PUT', '/v1/keys/a//b', b'1')
+    yield step(409, 'PUT over a directory', 'PUT', '/v1/keys/s', b'1')
+    yield step(412, 'PUT under a condition', 'PUT', '/v1/keys/s/k', b'1',
+               headers={'If-None-Match': '*'}, valid=True)
+    yield step(413, 'PUT of too much', 'PUT', '/v1/keys/s/k', b'1' * (VALUE_MAX + 1))
+    yield step(201, 'append to a new key', 'POST', '/v1/keys/s/log?op=append', b'1')
+    yield step(200, 'append', 'POST', '/v1/keys/s/log?op=append&ttl=1h', b'1')
+    yield step(200, 'count', 'POST', '/v1/keys/s/log?op=incr&by=-2')
+    yield step(200, 'rename', 'POST', '/v1/keys/s/log?op=rename&to=s/moved')
+    yield step(400, 'another op', 'POST', '/v1/keys/s/k?op=none')
+    yield step(404, 'rename of an absent key', 'POST', '/v1/keys/absent?op=rename&to=s/m')
+    yield step(409, 'count in what is no number', 'POST', '/v1/keys/s/bytes?op=incr')
+    yield step(412, 'append under a condition', 'POST', '/v1/keys/s/k?op=append', b'1',
+               headers={'If-Match': '"0"'}, valid=True)
+    yield step(413, 'append of too much', 'POST', '/v1/keys/s/k?op=append',
+               b'1' * VALUE_MAX)
+
+
+def deleting():
+    yield step(400, 'DELETE of no key', 'DELETE', '/v1/keys/a//b')
+    yield step(404, 'DELETE of an absent key', 'DELETE', '/v1/keys/absent')
+    yield step(409, 'DELETE of a directory', 'DELETE', '/v1/keys/s')
+    yield step(412, 'DELETE under a condition', 'DELETE', '/v1/keys/s/k',
+               headers={'If-Match': '"0"'}, valid=True)
+    yield step(204, 'DELETE of a directory with all that is in it', 'DELETE',
+               '/v1/keys/s/sub?recursive=1')
+    yield step(200, 'many keys', 'POST', '/v1/import', b''.join(
+        b'{"key":"many/%d","value":""}\n' % number for number in range(TREE_MAX)))
+    yield step(413, 'DELETE of too many keys', 'DELETE', '/v1/keys/many?recursive=1')
+
+
+def listing():
+    yield step(200, 'a list with values and directories', 'GET',
+               '/v1/keys?dir=s&values=1&delimiter=/')
+    yield step(200, 'a page of a list', 'GET', '/v1/keys?prefix=s/&limit=1&after=s/b')
+    yield step(400, 'a list of too many', 'GET', '/v1/keys?limit=0')
+    yield step(404, 'a list of an absent directory', 'GET', '/v1/keys?dir=absent')
+    yield step(409, 'a list of a key', 'GET', '/v1/keys?dir=s/k')
+
+
+def transaction(*then, compare=()):
+    return json.dumps({'compare': list(compare), 'then': list(then)}).encode()
+
+
+def changing():
+    yield step(200, 'a transaction of every kind', 'POST', '/v1/txn', transaction(
+        {'op': 'put', 'key': 't/a', 'value': 'AA==', 'encoding': 'base64', 'ttl': '1h',
+         'content_type': 'text/plain'},
+        {'op': 'append', 'key': 't/b', 'value': '1', 'if_absent': True},
+        {'op': 'incr', 'key': 't/b', 'by': '-1', 'if_present': True},
+        {'op': 'expire', 'key': 't/a'},
+        {'op': 'rename', 'key': 't/b', 'to': 't/c', 'no_replace': True},
+        {'op': 'delete', 'key': 't/b', 'missing_ok': True},
+        {'op': 'mkdir', 'key': 't/d', 'exist_ok': True},
+        {'op': 'rmdir', 'key': 't/d'},
+        {'op': 'get', 'key': 't/a'},
+        {'op': 'get', 'key': 't'},
+        {'op': 'get', 'key': 't/absent'},
+        {'op': 'delete', 'key': 't', 'recursive': True},
+        compare=[{'key': 't/a', 'is': '=', 'version': 0},
+                 {'key': 't/a', 'is': '<', 'mod_revision': '5'},
+                 {'key': 't/a', 'create_revision': 0},
+                 {'key': 't/a', 'exists': False},
+                 {'key': 't/a', 'is': '!=', 'value': 'x'}]))
+    yield step(400, 'a transaction that is none', 'POST', '/v1/txn', b'{"none":1}')
+    yield step(404, 'a transaction about an absent key', 'POST', '/v1/txn',
+               transaction({'op': 'delete', 'key': 'absent'}), valid=True)
+    yield step(409, 'a transaction over a directory', 'POST', '/v1/txn',
+               transaction({'op': 'put', 'key': 's', 'value': ''}), valid=True)
+    yield step(413, 'a transaction of too many operations', 'POST', '/v1/txn',
+               transaction(*[{'op': 'get', 'key': 'k'}] * (OPERATIONS_MAX + 1)))
+
+
+def watching():
+    yield step(200, 'events of every kind', 'GET', '/v1/watch?since=0&prev=1',
+               stream=b'"key":"s/sub/k","revision"')
+    yield step(200, 'events of a key', 'GET', '/v1/watch?key=s/k&values=0',
+               headers={'Last-Event-ID': '1.0'}, stream=b'\n\n')
+    yield step(400, 'a watch of nothing', 'GET', '/v1/watch?key=a&dir=b')
+    yield step(200, 'a page of a history', 'GET', '/v1/history?key=s/new&limit=1')
+    yield step(200, 'an earlier one', 'GET', '/v1/history?key=s/new&before=9.9&values=0')
+    yield step(400, 'a history of nothing', 'GET', '/v1/history')
+
+
+def compacted():
+    yield step(410, 'a watch of what the log has lost', 'GET', '/v1/watch?since=1', valid=True)
+
+
+def transferring():
+    yield step(200, 'an export of a directory', 'GET', '/v1/export?dir=s')
+    yield step(400, 'an export of no key', 'GET', '/v1/export?dir=a//b')
+    yield step(404, 'an export of an absent directory', 'GET', '/v1/export?dir=absent')
+    yield step(409, 'an export of a key', 'GET', '/v1/export?dir=s/k')
+    yield step(200, 'an import that goes on', 'POST', '/v1/import?skip=1',
+               b'no line\n{"key":"i","value":""}\n')
+    yield step(400, 'an import of a wrong line', 'POST', '/v1/import', b'no line\n')
+    yield step(409, 'an import below a key', 'POST', '/v1/import',
+               b'{"key":"s/k/below","value":""}\n')
+    yield step(413, 'an import of a long line', 'POST', '/v1/import',
+               b'{"key":"i","value":"' + b'1' * 4 * VALUE_MAX + b'"}\n')
+
+
+def mounting_steps(mountpoint):
+    full = os.path.dirname(mountpoint)
+    other = 'mnt:[1]'
+    for method in ('GET', 'HEAD', 'POST'):
+        yield step(403, f'{method} of mounts over TCP', method, '/v1/mounts', valid=True)
+    yield step(403, 'unmounting over TCP', 'DELETE', '/v1/mounts?dir=/srv', valid=True)
+    for status, name, body in (
+            (400, 'mounting nothing', {}),
+            (404, 'mounting nowhere', {'dir': mountpoint + '/absent'}),
+            (409, 'mounting on a directory that is full', {'dir': full}),
+            (409, 'mounting for others', {'dir': mountpoint, 'namespace': other})):
+        yield step(status, name, 'POST', '/v1/mounts', json.dumps(body).encode(),
+                   local=True)
+    yield step(400, 'unmounting nothing', 'DELETE', '/v1/mounts', local=True)
+    yield step(404, 'unmounting what is not mounted', 'DELETE',
+               f'/v1/mounts?dir={mountpoint}&lazy=1', local=True)
+    yield step(409, 'unmounting for others', 'DELETE',
+               f'/v1/mounts?dir={mountpoint}&namespace={other}', local=True)
+
+
+def serving():
+    for method in ('GET', 'HEAD'):
+        for path in ('/openapi.json', '/docs', '/docs/'):
+            yield step(304, f'{method} {path} that the client has', method, path,
+                       headers={'If-None-Match': '*'})
+    yield step(404, 'a file that the documentation does not have', 'GET', '/docs/absent')
+
+
+def steps(mountpoint):
+    """All of them, in an order in which each finds what it needs."""
+    yield step(201, 'a key', 'PUT', '/v1/keys/s/k', b'1')
+    yield step(201, 'one with a time to live', 'PUT', '/v1/keys/s/short?ttl=1h', b'1')
+    yield step(201, 'one of bytes', 'PUT', '/v1/keys/s/bytes', b'\xff\x00',
+               headers={'Content-Type': 'image/x-none'})
+    yield step(201, 'one in a directory of its own', 'PUT', '/v1/keys/s/sub/k', b'1')
+    yield from reading()
+    yield from writing()
+    yield from listing()
+    yield from changing()
+    yield from watching()
+    yield from transferring()
+    yield from mounting_steps(mountpoint)
+    yield from serving()
+    yield from deleting()
+    yield from compacted()
