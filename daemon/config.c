@@ -56,13 +56,17 @@ static const struct kv_setting rows[] = {
      "and at most N changes"},
     {"allow-other", 0, KV_SETTING_FLAG, FIELD(allow_other), NULL, 0, 0,
      "let all users into the mount; modes and owners of the keys decide"},
+    {"tokens", 0, KV_SETTING_FLAG, FIELD(tokens), NULL, 0, 0,
+     "ask for a token (kv token create) even as long as there is none; once there was "
+     "one that is so anyway"},
     {"insecure", 0, KV_SETTING_FLAG, FIELD(insecure), NULL, 0, 0,
      "allow --listen beyond this machine, where whoever connects may read and write"},
     {"allow-host", 0, KV_SETTING_LIST, FIELD(allowed_hosts), "NAME", 0, 0,
      "accept NAME in the Host header besides the addresses listened on; may be given "
      "again"},
     {"cors-origin", 0, KV_SETTING_LIST, FIELD(cors_origins), "ORIGIN", 0, 0,
-     "let web pages from ORIGIN, such as https://app.example:8443, use the HTTP API; may "
+     "let web pages from ORIGIN, such as https://app.example:8443, use the HTTP API; "
+     "may "
      "be given again"},
     {"http-threads", 0, KV_SETTING_NUMBER, FIELD(http_threads), "N", 1, 1024,
      "threads for each TCP listener; as a rule a good number for this machine"},

@@ -27,7 +27,7 @@ struct kv_config {
     uint64_t log_max_bytes, log_max_events;
     uint64_t http_threads, mount_threads, max_connections, max_watches; /* 0: default */
     uint64_t max_http_memory;                                           /* likewise */
-    bool allow_other, insecure, background, until_unmounted, verbose, help, version;
+    bool allow_other, tokens, insecure, background, until_unmounted, verbose, help, version;
 };
 
 /* Fill in from the arguments of main and the file that --config names. With help or

@@ -123,6 +123,8 @@ static int start_httpd(struct daemon *daemon)
             config->listen.count ? (const char *const *)config->listen.items : nowhere,
         .socket_path = config->socket,
         .threads = (unsigned)config->http_threads,
+        .state_dir = config->data,
+        .tokens = config->tokens,
         .insecure = config->insecure,
         .allowed_hosts = (const char *const *)config->allowed_hosts.items,
         .cors_origins = (const char *const *)config->cors_origins.items,

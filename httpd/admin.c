@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "httpd/access.h"
 #include "httpd/conn.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
@@ -33,7 +34,8 @@ void kv_admin_root(struct kv_request *request)
         "DELETE /v1/keys/KEY[?recursive=1]    delete\n"
         "GET    /v1/keys?dir=&prefix=&delimiter=/&limit=&after=&values=1\n"
         "POST   /v1/txn                       compares and operations, as JSON\n"
-        "GET    /v1/watch?key=|dir=|prefix=&since=REV&prev=1   changes, as they happen\n"
+        "GET    /v1/watch?key=|dir=|prefix=&since=REV&prev=1   changes, as they "
+        "happen\n"
         "GET    /v1/history?key=KEY           the versions that are still held\n"
         "GET    /v1/export  POST /v1/import   all keys as lines of JSON\n"
         "GET    /v1/backup                    a copy of the store\n"
@@ -119,6 +121,8 @@ static void http_metrics(struct kv_buf *out, struct kv_http *http)
                     atomic_load(&counters->responses[class]));
     metric(out, "http_refused_total", "counter", "Requests that the gate refused.",
            atomic_load(&counters->refused));
+    metric(out, "http_wrong_tokens_total", "counter", "Tokens that were refused.",
+           atomic_load(&counters->wrong_tokens));
     metric(out, "http_timeouts_total", "counter", "Connections cut by a deadline.",
            atomic_load(&counters->timeouts));
     metric(out, "http_connections", "gauge", "Open connections.",
@@ -149,7 +153,7 @@ void kv_admin_metrics(struct kv_request *request)
     }
     store_metrics(&out, &status);
     http_metrics(&out, http);
-    if (http->more_metrics)
+    if (http->more_metrics && kv_access_allows(request, "", 0, KV_READ))
         http->more_metrics(http->more_ctx, &out);
     kv_reply_buf(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
 }
@@ -218,7 +222,8 @@ void kv_admin_status(struct kv_request *request)
                 ",\"max_answer_bytes\":%" PRIu64 "}",
                 kv_conns_count(http->conns), kv_hub_watchers(http->hub), answers.used,
                 answers.max);
-    if (http->more_status)
+    /* It names directories. */
+    if (http->more_status && kv_access_allows(request, "", 0, KV_READ))
         http->more_status(http->more_ctx, &json);
     kv_buf_adds(&json, "}\n");
     kv_reply_buf(request, 200, "application/json", &json);

@@ -16,9 +16,10 @@ bool kv_cors_preflight(struct kv_request *request)
     kv_reply_empty(request, 204);
     kv_reply_header(request, "Access-Control-Allow-Methods",
                     "GET, HEAD, PUT, POST, DELETE");
-    kv_reply_header(request, "Access-Control-Allow-Headers",
-                    "Accept, Content-Type, If-Match, If-None-Match, If-Range, "
-                    "Last-Event-ID, Range");
+    kv_reply_header(
+        request, "Access-Control-Allow-Headers",
+        "Accept, Authorization, Content-Type, If-Match, If-None-Match, If-Range, "
+        "Last-Event-ID, Range, X-Access-Tokens");
     kv_reply_header(request, "Access-Control-Allow-Private-Network", "true");
     kv_reply_header(request, "Access-Control-Max-Age", "600");
     return true;

@@ -8,6 +8,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "httpd/access.h"
 #include "httpd/conn.h"
 #include "httpd/describe.h"
 #include "httpd/gzip.h"
@@ -106,6 +107,8 @@ static ssize_t read_lines(void *cls, char *buf, size_t max)
             kv_request_conn(export->request), export->start_ns,
             kv_http_transfer_ns(export->request->http, export->total));
     }
+    if (!kv_access_holds(export->request))
+        export->failed = true;
     if (export->failed) /* and not an end, which would look like all */
         return MHD_CONTENT_READER_END_WITH_ERROR;
     size_t len = export->out.len - export->sent;
@@ -144,7 +147,7 @@ static bool parse_dir(struct kv_request *request, const char **ret, size_t *ret_
     if (*ret_len > 1 && (*ret)[*ret_len - 1] == '/')
         --*ret_len;
     if (*ret_len == 0 || kv_key_check(*ret, *ret_len) == KV_KEY_VALID)
-        return true;
+        return kv_access_check(request, *ret, *ret_len, KV_READ);
     kv_reply_invalid_key(request, *ret, *ret_len);
     return false;
 }

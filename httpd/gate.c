@@ -79,11 +79,15 @@ static struct kv_field *field_of(struct kv_headers *headers, const char *name,
     case 13:
         if (strncasecmp(name, "If-None-Match", 13) == 0)
             return &headers->if_none_match;
+        if (strncasecmp(name, "Authorization", 13) == 0)
+            return &headers->authorization;
         return strncasecmp(name, "Last-Event-ID", 13) == 0 ? &headers->last_event_id
                                                            : NULL;
     case 14:
         return strncasecmp(name, "Content-Length", 14) == 0 ? &headers->length : NULL;
     case 15:
+        if (strncasecmp(name, "X-Access-Tokens", 15) == 0)
+            return &headers->x_access_tokens;
         return strncasecmp(name, "Accept-Encoding", 15) == 0 ? &headers->accept_encoding
                                                              : NULL;
     case 17:

@@ -21,8 +21,9 @@ struct kv_headers {
     struct kv_field host, origin, length, encoding, expect;
     struct kv_field if_match, if_none_match, if_range, if_unmodified_since, range;
     struct kv_field last_event_id, content_type;
-    struct kv_field cors_method; /* Access-Control-Request-Method */
+    struct kv_field cors_method;             /* Access-Control-Request-Method */
     struct kv_field accept, accept_encoding; /* of several the first */
+    struct kv_field authorization, x_access_tokens;
     bool chunked;
     uint64_t content_length; /* 0 when absent */
 };

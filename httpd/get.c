@@ -1,4 +1,5 @@
 /* /v1/keys/KEY: reading, as bytes or as JSON. */
+#include "httpd/access.h"
 #include "httpd/describe.h"
 #include "httpd/keys.h"
 #include "httpd/loan.h"
@@ -179,7 +180,8 @@ void kv_keys_get(struct kv_request *request)
 {
     bool polls = request->uri.param_count > 0 && (kv_uri_param(&request->uri, "wait") ||
                                                   kv_uri_param(&request->uri, "since"));
-    if (!kv_keys_check(request))
+    if (!kv_keys_check(request) ||
+        !kv_access_check(request, request->rest, request->rest_len, KV_READ))
         return;
     if (polls)
         kv_poll_get(request, answer_get);

@@ -2,6 +2,7 @@
  * like those of listings (list.c): the log is not indexed by key, so what is looked at
  * counts, too. */
 #include "base/json.h"
+#include "httpd/access.h"
 #include "httpd/field.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
@@ -25,7 +26,7 @@ static bool parse_key(struct kv_request *request, struct kv_history_query *query
     query->key = key->value;
     query->key_len = key->value_len;
     if (kv_key_check(key->value, key->value_len) == KV_KEY_VALID)
-        return true;
+        return kv_access_check(request, query->key, query->key_len, KV_READ);
     kv_reply_invalid_key(request, key->value, key->value_len);
     return false;
 }
@@ -64,9 +65,15 @@ static void reply_history(struct kv_request *request, const struct kv_history *h
                 ",\"versions\":[",
                 history->revision, history->oldest);
     for (size_t i = 0; i < history->count; i++) {
+        /* The key may be told of, so something of each event may. */
+        KV_CLEANUP(kv_event_unrefp) struct kv_event *event = NULL;
+        if (kv_access_event(request, history->events[i], &event))
+            json.failed = true;
+        if (!event)
+            continue;
         if (i > 0)
             kv_buf_addc(&json, ',');
-        kv_event_json(&json, history->events[i], NULL,
+        kv_event_json(&json, event, NULL,
                       values ? KV_SSE_WITH_VALUES : KV_SSE_WITHOUT_VALUES, VALUE_MAX);
     }
     kv_buf_addf(&json, "],\"more\":%s", history->more ? "true" : "false");

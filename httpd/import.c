@@ -9,6 +9,7 @@
 #include "httpd/import.h"
 
 #include "base/json.h"
+#include "httpd/access.h"
 #include "httpd/field.h"
 #include "httpd/importline.h"
 #include "httpd/reply.h"
@@ -196,9 +197,23 @@ static bool submit(struct kv_request *request, void (*resume)(struct kv_request 
 
 /* -- Lines -- */
 
-/* Parse the line that has come whole. False: it is wrong. */
-static bool add_line(struct kv_import *import, const char *text, size_t len)
+/* Whether the line that was added last may be written by who sends it. */
+static bool may_write(struct kv_request *request)
 {
+    struct kv_import *import = request->import;
+    const struct kv_op *op = &import->next->ops[import->next->op_count - 1];
+    if (kv_access_allows(request, op->key, op->key_len, KV_WRITE))
+        return true;
+    kv_txn_drop_op(import->next);
+    stop_at(import, import->number, 403, "forbidden",
+            "this token does not grant writing that key");
+    return false;
+}
+
+/* Parse the line that has come whole. False: it is wrong. */
+static bool add_line(struct kv_request *request, const char *text, size_t len)
+{
+    struct kv_import *import = request->import;
     int err = import->next ? 0 : kv_txn_new(KV_ORIGIN_HTTP, NULL, NULL, &import->next);
     size_t ops = import->next ? import->next->op_count : 0;
     kv_buf_reset(&import->rule);
@@ -210,6 +225,8 @@ static bool add_line(struct kv_import *import, const char *text, size_t len)
         import->code = err == -EINVAL ? "invalid_line" : "no_memory";
         return false;
     }
+    if (import->next->op_count > ops && !may_write(request))
+        return false;
     import->bytes += len;
     if (import->next->op_count > ops)
         import->lines[ops] = import->number;
@@ -263,7 +280,7 @@ static bool end_line(struct kv_request *request, const char *text, size_t len)
     if (import->number <= import->skip)
         import->done = import->number;
     else
-        good = add_line(import, gathered ? import->line.data : text,
+        good = add_line(request, gathered ? import->line.data : text,
                         gathered ? import->line.len : len);
     if (import->line.cap > BATCH_BYTES)
         kv_buf_done(&import->line);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "httpd/access.h"
 #include "httpd/describe.h"
 #include "httpd/reply.h"
 #include "store/xattr.h"
@@ -151,7 +152,8 @@ static struct kv_txn *begin_write(struct kv_request *request, enum kv_op_type ty
                                   struct kv_op **ret)
 {
     KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = NULL;
-    if (!kv_keys_check(request))
+    if (!kv_keys_check(request) ||
+        !kv_access_check(request, request->rest, request->rest_len, KV_WRITE))
         return NULL;
     int err = kv_txn_new(KV_ORIGIN_HTTP, NULL, NULL, &txn);
     if (!err && !add_conditions(request, txn))

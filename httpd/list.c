@@ -4,6 +4,7 @@
  * looked at; in bytes of values read from the store; and in bytes of JSON, because
  * escapes make up to six bytes of one. */
 #include "base/json.h"
+#include "httpd/access.h"
 #include "httpd/describe.h"
 #include "httpd/field.h"
 #include "httpd/reply.h"
@@ -70,7 +71,7 @@ static bool parse_dir(struct kv_request *request, struct kv_list_query *query)
     if (query->dir_len > 1 && dir[query->dir_len - 1] == '/')
         query->dir_len--;
     if (query->dir_len == 0 || kv_key_check(dir, query->dir_len) == KV_KEY_VALID)
-        return true;
+        return kv_access_check(request, dir, query->dir_len, KV_READ);
     kv_reply_invalid_key(request, dir, query->dir_len);
     return false;
 }

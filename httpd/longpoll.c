@@ -6,6 +6,7 @@
 #include "httpd/longpoll.h"
 
 #include "base/clock.h"
+#include "httpd/access.h"
 #include "httpd/field.h"
 #include "httpd/hub.h"
 #include "httpd/reply.h"
@@ -98,6 +99,11 @@ static enum seen read_feed(struct kv_watcher *watcher)
 static void look(struct kv_request *request)
 {
     struct kv_watcher *watcher = request->watcher;
+    /* The token may have been revoked since. */
+    if (!kv_access_check(request, request->rest, request->rest_len, KV_READ)) {
+        end_watch(request);
+        return;
+    }
     enum seen seen = read_feed(watcher);
     if (seen == CHANGE) {
         answer_state(request, watcher->answer);

@@ -4,6 +4,7 @@
  *
  * The daemon's main thread does it (server.h); the connection sleeps meanwhile. */
 #include "base/json.h"
+#include "httpd/access.h"
 #include "httpd/field.h"
 #include "httpd/member.h"
 #include "httpd/mounts.h"
@@ -13,7 +14,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 struct kv_mounts_job {
     struct kv_mounting mounting; /* what the daemon sees */
@@ -34,15 +34,6 @@ void kv_mounts_job_free(struct kv_mounts_job *job)
 
 /* -- Who may -- */
 
-/* Whether the other end of a Unix socket is root or the daemon's user. */
-static bool peer_may(int fd)
-{
-    struct ucred peer;
-    socklen_t len = sizeof(peer);
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-           (peer.uid == 0 || peer.uid == geteuid());
-}
-
 static bool is_allowed(struct kv_request *request)
 {
     const struct kv_conn *conn = kv_request_conn(request);
@@ -52,7 +43,7 @@ static bool is_allowed(struct kv_request *request)
     else if (!conn->local)
         kv_reply_error(request, 403, "local_only", NULL, 0,
                        "mounts are a matter for the Unix socket");
-    else if (!peer_may(conn->fd))
+    else if (!kv_access_is_own_user(request))
         kv_reply_error(request, 403, "not_permitted", NULL, 0,
                        "mounts are a matter for root and whom the daemon runs as");
     else

@@ -3,6 +3,7 @@
 #include "httpd/request.h"
 
 #include "base/clock.h"
+#include "httpd/access.h"
 #include "httpd/import.h"
 #include "httpd/mounts.h"
 #include "httpd/reply.h"
@@ -121,10 +122,12 @@ void kv_request_submit(struct kv_request *request, struct kv_txn *txn,
 {
     txn->done = committed;
     txn->ctx = request;
-    if (!kv_request_sleep(request, resume)) {
+    bool allowed = kv_access_check_txn(request, txn);
+    if (!allowed || !kv_request_sleep(request, resume)) {
         request->txn = NULL;
         kv_txn_free(txn);
-        kv_reply_errno(request, -ESHUTDOWN, NULL, 0);
+        if (allowed)
+            kv_reply_errno(request, -ESHUTDOWN, NULL, 0);
         return;
     }
     kv_store_submit(request->http->store, txn);
@@ -162,6 +165,7 @@ void kv_request_reset(struct kv_request *request)
     kv_txn_free(request->txn);
     kv_import_free(request->import);
     kv_mounts_job_free(request->mounting);
+    kv_caller_done(&request->caller);
     if (request->answer_taken)
         kv_budget_give(&request->http->answers, request->answer_taken);
     if (request->charged)

@@ -30,6 +30,10 @@ struct kv_hub;
 struct kv_route;
 struct kv_watcher;
 struct kv_import;
+struct kv_failures;
+struct kv_jwt;
+struct kv_token;
+struct kv_tokens;
 
 /* How many requests sleep, and whether new ones may: what stopping waits for. */
 struct kv_drain {
@@ -45,6 +49,7 @@ struct kv_http_counters {
     atomic_ulong refused;      /* by the gate */
     atomic_ulong timeouts;     /* connections cut by a deadline */
     atomic_ulong events_sent;
+    atomic_ulong wrong_tokens;
 };
 
 struct kv_http {
@@ -69,6 +74,9 @@ struct kv_http {
     atomic_ullong body_memory; /* bytes of bodies held now */
     struct kv_budget answers;  /* bytes of answers held now */
     struct kv_loans *loans;    /* the large values among them */
+    struct kv_tokens *tokens;
+    struct kv_jwt *jwt;
+    struct kv_failures *failures;
 };
 
 enum kv_method {
@@ -79,6 +87,13 @@ enum kv_method {
     KV_DELETE = 1 << 4,
     KV_OPTIONS = 1 << 5, /* answered in cors.c alone */
     KV_OTHER_METHOD = 1 << 6,
+};
+
+/* Who asks (access.h). Zero: nobody, who may do nothing. */
+struct kv_caller {
+    bool everything;        /* because no token is needed */
+    bool manages;           /* tokens */
+    struct kv_token *token; /* otherwise, a reference; NULL: nobody */
 };
 
 enum kv_stage {
@@ -98,6 +113,7 @@ struct kv_request {
     const char *target_end; /* where the raw target ended in the library's buffer */
     struct kv_buf target;   /* the raw target; uri points into it */
     const struct kv_route *route;
+    struct kv_caller caller;
     const char *rest; /* of the path, behind the route's */
     size_t rest_len;
     struct kv_buf body;
@@ -111,11 +127,11 @@ struct kv_request {
     /* The answer, prepared. */
     unsigned status;
     struct MHD_Response *response;
-    uint64_t answer_bytes; /* of its body; 0: none, or a stream */
-    uint64_t answer_taken; /* of http->answers, until the request is reset */
+    uint64_t answer_bytes;   /* of its body; 0: none, or a stream */
+    uint64_t answer_taken;   /* of http->answers, until the request is reset */
     const char *cors_origin; /* of the page that asks, when it is another's */
     size_t cors_origin_len;
-    bool streams;          /* the answer sees to its deadline itself */
+    bool streams;  /* the answer sees to its deadline itself */
     bool borrowed; /* the response belongs to record, which is held until it is sent off
                     */
     struct kv_record *record;
@@ -178,8 +194,9 @@ bool kv_request_sleep(struct kv_request *request,
  * not the caller's any more afterwards. */
 void kv_request_wake(struct kv_request *request);
 
-/* Go to sleep, submit, and call resume with the result in error, revision, ... When the
- * server is stopping, answers 503 and frees the transaction. The transaction's done
+/* Go to sleep, submit, and call resume with the result in error, revision, ... When who
+ * asks may not do all of it, or the server is stopping, answers 403 or 503 and frees
+ * the transaction. The transaction's done
  * and ctx are set here. */
 void kv_request_submit(struct kv_request *request, struct kv_txn *txn,
                        void (*resume)(struct kv_request *request));

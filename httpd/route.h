@@ -12,6 +12,13 @@
 enum kv_route_flags {
     KV_ROUTE_BODY = 1 << 0,       /* the handler wants request->body */
     KV_ROUTE_ANY_PARAMS = 1 << 1, /* the handler looks at the parameters itself */
+
+    /* Whom it is for: one of these, or none, which is who may do everything (access.h).
+     */
+    KV_ROUTE_PUBLIC = 1 << 8,     /* everybody */
+    KV_ROUTE_MEMBER = 1 << 9,     /* every token; the answer tells of no keys */
+    KV_ROUTE_KEYS = 1 << 10,      /* every token; the handler asks for each key */
+    KV_ROUTE_OWN_TOKEN = 1 << 11, /* the handler finds the token */
 };
 
 typedef void kv_handler_fn(struct kv_request *request);

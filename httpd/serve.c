@@ -4,6 +4,7 @@
 #include "httpd/serve.h"
 
 #include "base/clock.h"
+#include "httpd/access.h"
 #include "httpd/conn.h"
 #include "httpd/cors.h"
 #include "httpd/gate.h"
@@ -95,7 +96,8 @@ static enum MHD_Result begin(struct kv_request *request, const char *version,
     request->stage = KV_STAGE_BODY;
     if (!kv_gate_check(request, version, method))
         return send_answer(request);
-    bool found = !kv_cors_preflight(request) && kv_route_find(request);
+    bool found = !kv_cors_preflight(request) && kv_route_find(request) &&
+                 kv_access_enter(request);
     if (!headers->chunked && headers->content_length == 0)
         return MHD_YES;
     request->body_start_ns = kv_clock_monotonic_ns();

@@ -13,11 +13,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "httpd/auth.h"
+#include "httpd/access.h"
 #include "httpd/conn.h"
+#include "httpd/failures.h"
+#include "httpd/webtoken.h"
 #include "httpd/listen.h"
 #include "httpd/loan.h"
 #include "httpd/request.h"
 #include "httpd/serve.h"
+#include "httpd/token.h"
 #include "httpd/watch.h"
 
 #include <errno.h>
@@ -165,7 +169,11 @@ static int set_up(struct kv_httpd *httpd, const struct kv_httpd_config *config)
     http->hub =
         kv_hub_new(http, (unsigned)or_default(config->max_watches, WATCHES_DEFAULT));
     http->loans = kv_loans_new(&http->answers);
-    return http->conns && http->hub && http->loans ? 0 : -ENOMEM;
+    http->failures = kv_failures_new();
+    if (!http->conns || !http->hub || !http->loans || !http->failures)
+        return -ENOMEM;
+    err = kv_tokens_open(config->state_dir, config->tokens, &http->tokens);
+    return err ? err : kv_jwt_open(config->state_dir, &http->jwt);
 }
 
 static int open_listeners(struct kv_httpd *httpd, const struct kv_httpd_config *config)
@@ -378,6 +386,9 @@ void kv_httpd_stop(struct kv_httpd *httpd)
     kv_conns_free(http->conns);
     kv_drain_done(&http->drain);
     kv_loans_free(http->loans);
+    kv_failures_free(http->failures);
+    kv_jwt_free(http->jwt);
+    kv_tokens_free(http->tokens);
     kv_budget_done(&http->answers);
     (void)pthread_cond_destroy(&httpd->tick_changed);
     (void)pthread_mutex_destroy(&httpd->tick_lock);

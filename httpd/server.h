@@ -30,6 +30,8 @@ struct kv_httpd_config {
                                 Port 0: one the kernel picks, told by kv_httpd_addresses */
     const char *socket_path; /* Unix socket, or NULL; a stale one is replaced */
     unsigned threads;        /* per TCP listener; 0: a good number for this machine */
+    const char *state_dir;   /* where tokens and keys are kept: the data directory */
+    bool tokens;             /* ask for a token although there is none yet */
     bool insecure; /* allow addresses beyond loopback although nothing guards them */
     const char *const
         *allowed_hosts; /* Host values accepted besides the loopback names, the

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "httpd/access.h"
 #include "httpd/conn.h"
 #include "httpd/field.h"
 #include "httpd/hub.h"
@@ -43,16 +44,20 @@ static struct kv_event *previous_of(struct kv_watcher *watcher,
     return previous;
 }
 
-static void say(struct kv_watcher *watcher, const struct kv_event *event,
+static void say(struct kv_watcher *watcher, struct kv_event *event,
                 enum kv_sse_values values)
 {
     watcher->position = kv_position_of(event);
+    KV_CLEANUP(kv_event_unrefp) struct kv_event *seen = NULL, *previous = NULL;
     if (!kv_filter_matches(&watcher->filter, event))
         return;
-    KV_CLEANUP(kv_event_unrefp) struct kv_event *previous = NULL;
+    if (kv_access_event(watcher->request, event, &seen))
+        watcher->out.failed = true;
+    if (!seen || !kv_filter_matches(&watcher->filter, seen))
+        return;
     if (watcher->previous)
-        previous = previous_of(watcher, event);
-    kv_sse_event(&watcher->out, event, previous, values);
+        previous = previous_of(watcher, seen);
+    kv_sse_event(&watcher->out, seen, previous, values);
     watcher->told = watcher->position.cursor;
     atomic_fetch_add_explicit(&watcher->request->http->counters.events_sent, 1,
                               memory_order_relaxed);
@@ -171,7 +176,7 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *buf, size_t max)
     bool more = false;
     (void)pos;
     if (watcher->out.len == 0) {
-        if (watcher->ended)
+        if (watcher->ended || !kv_access_holds(watcher->request))
             return MHD_CONTENT_READER_END_OF_STREAM;
         more = fill_out(watcher);
         int64_t now = kv_clock_monotonic_ns();
@@ -234,6 +239,20 @@ static bool parse_filter(struct kv_request *request, struct kv_filter *ret)
         return false;
     }
     return true;
+}
+
+/* Whether there is something in it that may be told. */
+static bool may_watch(struct kv_request *request, const struct kv_filter *filter)
+{
+    switch (filter->kind) {
+    case KV_FILTER_KEY:
+        return kv_access_check(request, filter->text, filter->len, KV_READ);
+    case KV_FILTER_DIR:
+        return kv_access_check_dir(request, filter->text, filter->len);
+    case KV_FILTER_PREFIX:
+        break;
+    }
+    return kv_access_check_prefix(request, filter->text, filter->len);
 }
 
 /* Where to begin: Last-Event-ID, since=, or now. A browser that reconnects sends the
@@ -331,7 +350,8 @@ void kv_watch_get(struct kv_request *request)
     const struct kv_param *param = kv_uri_param(&request->uri, "values");
     const struct kv_param *prev = kv_uri_param(&request->uri, "prev");
     bool values = true, previous = false;
-    if (!parse_filter(request, &filter) || !parse_since(request, &position))
+    if (!parse_filter(request, &filter) || !may_watch(request, &filter) ||
+        !parse_since(request, &position))
         return;
     if (param && kv_bool_parse(param->value, param->value_len, &values)) {
         kv_reply_invalid_param(request, "values", "must be 0 or 1");

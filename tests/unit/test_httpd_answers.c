@@ -24,6 +24,7 @@ static void start_server(void)
 {
     struct kv_httpd_config config = {
         .socket_path = address.sun_path,
+        .state_dir = dir,
         .max_memory_bytes = 2 * LARGE,
         .transfer_timeout_s = 1,
     };
