@@ -255,6 +255,26 @@ bool kv_access_check_prefix(struct kv_request *request, const void *prefix, size
            kv_access_check(request, prefix, len, KV_READ);
 }
 
+_Static_assert(KV_GRANTS_MAX <= KV_WITHIN_MAX, "all grants fit");
+
+const struct kv_within *kv_access_within(const struct kv_request *request,
+                                         const void *dir, size_t len,
+                                         struct kv_within *ret)
+{
+    ret->count = 0;
+    if (kv_access_allows(request, dir, len, KV_READ))
+        return NULL;
+    const struct kv_token *token = request->caller.token;
+    for (size_t i = 0; token && i < token->rights.count; i++) {
+        const struct kv_grant *grant = &token->rights.grants[i];
+        if (!(grant->rights & KV_READ))
+            continue;
+        ret->paths[ret->count].text = grant->path;
+        ret->paths[ret->count++].len = grant->len;
+    }
+    return ret;
+}
+
 /* -- Transactions -- */
 
 /* What an operation does to its key and, of a rename, to the other. To move a value is

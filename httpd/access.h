@@ -70,6 +70,13 @@ bool kv_access_check_txn(struct kv_request *request, const struct kv_txn *txn);
 bool kv_access_check_dir(struct kv_request *request, const void *dir, size_t len);
 bool kv_access_check_prefix(struct kv_request *request, const void *prefix, size_t len);
 
+/* The part of the keyspace that may be read, as far as dir (len 0: the root) holds
+ * more: NULL when all of that may. Otherwise ret, whose paths are good as long as the
+ * request is. */
+const struct kv_within *kv_access_within(const struct kv_request *request,
+                                         const void *dir, size_t len,
+                                         struct kv_within *ret);
+
 /* Whether the token still holds: neither revoked nor expired. Streams ask before each
  * thing they tell, and end. */
 bool kv_access_holds(const struct kv_request *request);

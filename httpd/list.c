@@ -71,7 +71,7 @@ static bool parse_dir(struct kv_request *request, struct kv_list_query *query)
     if (query->dir_len > 1 && dir[query->dir_len - 1] == '/')
         query->dir_len--;
     if (query->dir_len == 0 || kv_key_check(dir, query->dir_len) == KV_KEY_VALID)
-        return kv_access_check(request, dir, query->dir_len, KV_READ);
+        return kv_access_check_dir(request, dir, query->dir_len);
     kv_reply_invalid_key(request, dir, query->dir_len);
     return false;
 }
@@ -155,12 +155,16 @@ void kv_list_get(struct kv_request *request)
     struct kv_list_query query = {
         .max_bytes = PAGE_BYTES, .value_max = VALUE_MAX, .scan_max = SCAN_MAX};
     struct kv_list list = {0};
+    struct kv_within within;
     if (!parse_dir(request, &query) || !parse_limit(request, &query) ||
         !parse_flags(request, &query))
         return;
     set_bytes(request, "prefix", &query.prefix, &query.prefix_len);
     set_bytes(request, "after", &query.after, &query.after_len);
+    if (!kv_access_check_prefix(request, query.prefix, query.prefix_len))
+        return;
     bool narrowed = narrow_to_prefix(&query);
+    query.within = kv_access_within(request, query.dir, query.dir_len, &within);
     int err = kv_store_list(request->http->store, &query, &list);
     if (narrowed && (err == -ENOENT || err == -ENOTDIR)) {
         list.revision = kv_store_revision(request->http->store);

@@ -65,6 +65,8 @@ kv_handler_fn kv_history_get;
 kv_handler_fn kv_txn_post;
 /* mounts.c: */
 kv_handler_fn kv_mounts_get, kv_mounts_post, kv_mounts_delete;
+/* tokens.c: */
+kv_handler_fn kv_tokens_get, kv_tokens_post, kv_tokens_delete;
 /* admin.c: */
 kv_handler_fn kv_admin_root, kv_admin_health, kv_admin_ready, kv_admin_metrics,
     kv_admin_status;

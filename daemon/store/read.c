@@ -153,6 +153,13 @@ static int stop_behind(struct kv_list *list, const void *key, size_t len)
     return kv_buf_error(&list->next) ? -ENOMEM : 1;
 }
 
+/* A directory on the way to something is shown, a key that is in its place is not. */
+static bool is_shown(const struct kv_list_query *query, struct kv_slice key, bool is_dir)
+{
+    return !query->within || is_dir ||
+           kv_within_place(query->within, key.data, key.len) == KV_INSIDE;
+}
+
 /* One row of the range: 1 when the listing is cut before it, 0, or an error. */
 static int consider(struct lister *lister, struct kv_slice key, struct kv_slice value)
 {
@@ -162,6 +169,8 @@ static int consider(struct lister *lister, struct kv_slice key, struct kv_slice 
     if (err)
         return err;
     if (S_ISDIR(row.meta.mode) && !query->directories)
+        return 0;
+    if (!is_shown(query, key, S_ISDIR(row.meta.mode)))
         return 0;
     if (row.meta.expiry_ns && row.meta.expiry_ns <= lister->now_ns)
         return 0;
@@ -189,6 +198,23 @@ static int skip_subtree(struct kv_walk *walk, struct kv_slice *key, size_t child
     return kv_walk_seek(walk, (struct kv_slice){behind, child_len + 1}, key, value);
 }
 
+static bool is_outside(const struct kv_list_query *query, struct kv_slice key)
+{
+    return query->within &&
+           kv_within_place(query->within, key.data, key.len) == KV_OUTSIDE;
+}
+
+/* Go on where something begins that is to be listed. */
+static int skip_outside(const struct kv_list_query *query, struct kv_walk *walk,
+                        struct kv_slice *key, struct kv_slice *value)
+{
+    char next[KV_KEY_MAX + 1];
+    size_t len;
+    if (!kv_within_next(query->within, key->data, key->len, next, &len))
+        return -ENOENT;
+    return kv_walk_seek(walk, (struct kv_slice){next, len}, key, value);
+}
+
 static int walk_range(struct lister *lister, struct kv_walk *walk)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf from = {0};
@@ -198,6 +224,10 @@ static int walk_range(struct lister *lister, struct kv_walk *walk)
     struct kv_slice key, value;
     int err = kv_walk_seek(walk, (struct kv_slice){from.data, from.len}, &key, &value);
     while (!err && in_range(lister->query, key)) {
+        if (is_outside(lister->query, key)) {
+            err = skip_outside(lister->query, walk, &key, &value);
+            continue;
+        }
         size_t child =
             lister->query->recursive ? 0 : deeper_than_child(lister->query, key);
         if (!child)

@@ -34,6 +34,7 @@
 #include "store/lru.h"
 #include "store/record.h"
 #include "store/txn.h"
+#include "store/within.h"
 
 enum kv_sync {
     KV_SYNC_ALWAYS = 0, /* each commit is synced before it is acknowledged */
@@ -100,6 +101,7 @@ struct kv_list_query {
     uint64_t dir_id;   /* the id that dir must have; 0: any */
     bool values;       /* false: bare records */
     size_t value_max;  /* larger values: bare records all the same; 0: no bound */
+    const struct kv_within *within; /* only what is part of this; NULL: everything */
     size_t scan_max;   /* look at no more rows than this, such as directories that are not
                           listed; 0: no bound */
 };

@@ -367,6 +367,57 @@ START_TEST(a_scan_that_finds_nothing_stops_and_says_where)
 }
 END_TEST
 
+/* What of the root's listing lies within these paths; recursive: keys, otherwise
+ * children. */
+static const char *list_within(bool recursive, const char *one, const char *two)
+{
+    struct kv_within within = {.count = two ? 2 : 1};
+    within.paths[0].text = one;
+    within.paths[0].len = strlen(one);
+    within.paths[1].text = two;
+    within.paths[1].len = two ? strlen(two) : 0;
+    struct kv_list_query query = query_of("", "", "");
+    query.recursive = recursive;
+    query.directories = !recursive;
+    query.within = &within;
+    return list_text(&query);
+}
+
+START_TEST(a_listing_within_paths_shows_what_lies_there)
+{
+    ck_assert_str_eq(list_within(true, "a", NULL), "a/x-y a/x/z");
+    ck_assert_str_eq(list_within(true, "a/x", "c"), "a/x/z c");
+    ck_assert_str_eq(list_within(true, "c", "a-b"), "a-b/c c");
+    ck_assert_str_eq(list_within(true, "nowhere/at/all", NULL), "");
+    ck_assert_str_eq(list_within(true, "", "a"),
+                     "a! a-b/c a/x-y a/x/z a0 b/c/d b/c0 c");
+}
+END_TEST
+
+START_TEST(children_within_paths_are_the_directories_on_the_way)
+{
+    ck_assert_str_eq(list_within(false, "a/x", NULL), "a/");
+    ck_assert_str_eq(list_within(false, "b/c/d", "a-b"), "a-b/ b/");
+    ck_assert_str_eq(list_within(false, "c/below/a/key", NULL), "");
+    ck_assert_str_eq(list_within(false, "nowhere/at", "a!"), "a!");
+}
+END_TEST
+
+START_TEST(a_page_within_paths_ends_at_no_name_from_outside)
+{
+    struct kv_within within = {.count = 1, .paths = {{"a/x", 3}}};
+    struct kv_list_query query = query_of("", "", "");
+    query.recursive = true;
+    query.within = &within;
+    query.scan_max = 1;
+    KV_CLEANUP(kv_list_done) struct kv_list list = {0};
+    ck_assert_int_eq(kv_store_list(store, &query, &list), 0);
+    ck_assert(list.more);
+    ck_assert_uint_eq(list.next.len, 1); /* on the way, before "a!" and "a-b" */
+    ck_assert_mem_eq(list.next.data, "a", 1);
+}
+END_TEST
+
 KV_SUITE_WITH("listing", setup, store_teardown,
               a_scan_is_bounded_and_goes_on_where_it_stopped,
               a_scan_that_finds_nothing_stops_and_says_where,
@@ -378,5 +429,8 @@ KV_SUITE_WITH("listing", setup, store_teardown,
               a_limit_that_is_just_met_leaves_no_more,
               values_come_when_asked_and_bound_a_page,
               keys_with_the_lowest_and_highest_bytes_are_listed,
-              texts_longer_than_any_key_match_nothing, a_listing_is_one_snapshot,
-              memory_that_runs_out_is_enomem_and_no_more)
+              texts_longer_than_any_key_match_nothing,
+              a_listing_within_paths_shows_what_lies_there,
+              children_within_paths_are_the_directories_on_the_way,
+              a_page_within_paths_ends_at_no_name_from_outside,
+              a_listing_is_one_snapshot, memory_that_runs_out_is_enomem_and_no_more)
