@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "httpd/access.h"
 #include "httpd/conn.h"
+#include "httpd/field.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
 #include "httpd/watch.h"
@@ -19,28 +20,34 @@ static void reply_text(struct kv_request *request, unsigned status, const char *
     kv_reply_buf(request, status, "text/plain; charset=utf-8", &buf);
 }
 
+static const char routes[] =
+    "kvfs: a key-value store that is a filesystem\n"
+    "\n"
+    "GET    /v1/keys/KEY                  the value (HEAD, ranges, conditions)\n"
+    "GET    /v1/keys/KEY?wait=30s&since=REV   the value when it changes\n"
+    "PUT    /v1/keys/KEY[?ttl=60s]        store the body\n"
+    "POST   /v1/keys/KEY?op=append        append the body\n"
+    "POST   /v1/keys/KEY?op=incr&by=N     add to a number\n"
+    "POST   /v1/keys/KEY?op=rename&to=K   rename a key or directory\n"
+    "DELETE /v1/keys/KEY[?recursive=1]    delete\n"
+    "GET    /v1/keys?dir=&prefix=&delimiter=/&limit=&after=&values=1\n"
+    "POST   /v1/txn                       compares and operations, as JSON\n"
+    "GET    /v1/watch?key=|dir=|prefix=&since=REV&prev=1   changes, as they happen\n"
+    "GET    /v1/history?key=KEY           the versions that are still held\n"
+    "GET    /v1/export  POST /v1/import   all keys as lines of JSON\n"
+    "GET    /v1/backup                    a copy of the store\n"
+    "GET    /v1/status  /metrics  /healthz  /readyz\n"
+    "GET    /docs  /openapi.json          all of this, to read and to try\n";
+
+/* A browser gets the web page, whoever else asks the names of the routes. */
 void kv_admin_root(struct kv_request *request)
 {
-    reply_text(
-        request, 200,
-        "kvfs: a key-value store that is a filesystem\n"
-        "\n"
-        "GET    /v1/keys/KEY                  the value (HEAD, ranges, conditions)\n"
-        "GET    /v1/keys/KEY?wait=30s&since=REV   the value when it changes\n"
-        "PUT    /v1/keys/KEY[?ttl=60s]        store the body\n"
-        "POST   /v1/keys/KEY?op=append        append the body\n"
-        "POST   /v1/keys/KEY?op=incr&by=N     add to a number\n"
-        "POST   /v1/keys/KEY?op=rename&to=K   rename a key or directory\n"
-        "DELETE /v1/keys/KEY[?recursive=1]    delete\n"
-        "GET    /v1/keys?dir=&prefix=&delimiter=/&limit=&after=&values=1\n"
-        "POST   /v1/txn                       compares and operations, as JSON\n"
-        "GET    /v1/watch?key=|dir=|prefix=&since=REV&prev=1   changes, as they "
-        "happen\n"
-        "GET    /v1/history?key=KEY           the versions that are still held\n"
-        "GET    /v1/export  POST /v1/import   all keys as lines of JSON\n"
-        "GET    /v1/backup                    a copy of the store\n"
-        "GET    /v1/status  /metrics  /healthz  /readyz\n"
-        "GET    /docs  /openapi.json          all of this, to read and to try\n");
+    const struct kv_field *accept = &request->headers.accept;
+    if (accept->len > 0 && kv_accept_weight(accept->text, accept->len, "text/html") > 0)
+        kv_asset_get(request);
+    else
+        reply_text(request, 200, routes);
+    kv_reply_header(request, MHD_HTTP_HEADER_VARY, "Accept");
 }
 
 void kv_admin_health(struct kv_request *request)

@@ -14,7 +14,7 @@
 #define TAG_MAX 64
 #define GZIP_FORMAT 16
 
-static const struct kv_asset *const tables[] = {kv_docs_assets};
+static const struct kv_asset *const tables[] = {kv_docs_assets, kv_ui_assets};
 
 const struct kv_asset *kv_asset_find(const char *path, size_t len)
 {

@@ -31,6 +31,7 @@ struct kv_asset {
 
 /* The tables, each ended by a row without path. */
 extern const struct kv_asset kv_docs_assets[]; /* /openapi.json, /docs */
+extern const struct kv_asset kv_ui_assets[];   /* /, /ui */
 
 /* The asset that is served at a path, or NULL. */
 const struct kv_asset *kv_asset_find(const char *path, size_t len);

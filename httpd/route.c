@@ -39,6 +39,7 @@ static const struct kv_route native[] = {
     {"/openapi.json", KV_GET | KV_HEAD, KV_ROUTE_PUBLIC, NULL, kv_asset_get},
     {"/docs", KV_GET | KV_HEAD, KV_ROUTE_PUBLIC, NULL, kv_asset_get},
     {"/docs/", KV_GET | KV_HEAD, KV_ROUTE_PUBLIC, NULL, kv_asset_get},
+    {"/ui/", KV_GET | KV_HEAD, KV_ROUTE_PUBLIC, NULL, kv_asset_get},
     {"/", KV_GET | KV_HEAD, KV_ROUTE_PUBLIC, NULL, kv_admin_root},
 };
 

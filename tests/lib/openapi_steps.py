@@ -206,10 +206,12 @@ def mounting_steps(mountpoint):
 
 def serving():
     for method in ('GET', 'HEAD'):
-        for path in ('/openapi.json', '/docs', '/docs/'):
+        for path in ('/openapi.json', '/docs', '/docs/', '/', '/ui/main.js'):
             yield step(304, f'{method} {path} that the client has', method, path,
-                       headers={'If-None-Match': '*'})
+                       headers={'If-None-Match': '*', 'Accept': 'text/html'})
+    yield step(200, 'the web page', 'GET', '/', headers={'Accept': 'text/html'})
     yield step(404, 'a file that the documentation does not have', 'GET', '/docs/absent')
+    yield step(404, 'a file that the web page does not have', 'GET', '/ui/absent')
 
 
 def steps(mountpoint):
