@@ -25,7 +25,8 @@ def mounting(mountpoint):
 
 
 # operationId -> before: requests that come first; instead: replacements in target and
-# body; local: over the Unix socket; stream: the answer has no end, so read up to this.
+# body; local: over the Unix socket; stream: the answer has no end, so read up to this;
+# later: after the steps, because nothing is as before then.
 EXAMPLES = {
     'getKey': {'before': [put('app/host')]},
     'headKey': {'before': [put('app/host')]},
@@ -33,6 +34,10 @@ EXAMPLES = {
     'watch': {'stream': b'\n\n'},
     'listMounts': {'local': True},
     'headMounts': {'local': True},
+    'listTokens': {'local': True},
+    'headTokens': {'local': True},
+    'createToken': {'local': True, 'later': True},
+    'revokeToken': {'local': True, 'later': True},
     # That file is only there when the browser was fetched.
     'docsFile': {'instead': {'start.js': ''}},
     'headDocsFile': {'instead': {'start.js': ''}},
@@ -204,6 +209,24 @@ def mounting_steps(mountpoint):
                f'/v1/mounts?dir={mountpoint}&namespace={other}', local=True)
 
 
+def tokens():
+    for method in ('GET', 'HEAD', 'POST'):
+        yield step(403, f'{method} of tokens over TCP', method, '/v1/tokens', valid=True)
+    yield step(403, 'revoking over TCP', 'DELETE', '/v1/tokens/deploy', valid=True)
+    yield step(400, 'a token without a name', 'POST', '/v1/tokens', b'{}', local=True)
+    yield step(404, 'revoking what is none', 'DELETE', '/v1/tokens/absent', local=True)
+
+
+def later_steps():
+    """From here on tokens are asked for."""
+    yield step(401, 'no token', 'GET', '/v1/keys/s/k', valid=True)
+    yield step(401, 'a token that was revoked', 'GET', '/v1/status',
+               headers={'Authorization': 'Bearer kv_0_0'}, valid=True)
+    yield step(201, 'a token for everything', 'POST', '/v1/tokens',
+               b'{"name":"all","admin":true}', local=True)
+    yield step(200, 'all tokens', 'GET', '/v1/tokens', local=True)
+
+
 def serving():
     for method in ('GET', 'HEAD'):
         for path in ('/openapi.json', '/docs', '/docs/', '/', '/ui/main.js'):
@@ -228,6 +251,7 @@ def steps(mountpoint):
     yield from watching()
     yield from transferring()
     yield from mounting_steps(mountpoint)
+    yield from tokens()
     yield from serving()
     yield from deleting()
     yield from compacted()
