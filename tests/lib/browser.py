@@ -98,7 +98,8 @@ class Browser:
             self.complaints.append("console: " + str(what["args"]))
         elif method == "Network.requestWillBeSent":
             address = what["request"]["url"]
-            if self.origin and not address.startswith((self.origin + "/", "blob:")):
+            own = (f"{self.origin}/", "blob:", "data:")
+            if self.origin and not address.startswith(own):
                 self.complaints.append("request: " + address)
 
     def wait_event(self, method):
