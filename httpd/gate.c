@@ -91,8 +91,14 @@ static struct kv_field *field_of(struct kv_headers *headers, const char *name,
         return strncasecmp(name, "Accept-Encoding", 15) == 0 ? &headers->accept_encoding
                                                              : NULL;
     case 17:
+        if (strncasecmp(name, "Sec-WebSocket-Key", 17) == 0)
+            return &headers->ws_key;
         return strncasecmp(name, "Transfer-Encoding", 17) == 0 ? &headers->encoding
                                                                : NULL;
+    case 21:
+        return strncasecmp(name, "Sec-WebSocket-Version", 21) == 0
+                   ? &headers->ws_version
+                   : NULL;
     case 29:
         return strncasecmp(name, "Access-Control-Request-Method", 29) == 0
                    ? &headers->cors_method
@@ -104,6 +110,17 @@ static struct kv_field *field_of(struct kv_headers *headers, const char *name,
     default:
         return NULL;
     }
+}
+
+/* Headers that are lists, and of which one name matters. */
+static void look_for_upgrade(struct kv_headers *headers, const char *name, size_t len,
+                             const char *value, size_t value_len)
+{
+    if (len == 7 && strncasecmp(name, "Upgrade", 7) == 0)
+        headers->websocket |= kv_accept_weight(value, value_len, "websocket") >= 0;
+    if (len == 10 && strncasecmp(name, "Connection", 10) == 0)
+        headers->connection_upgrade |=
+            kv_accept_weight(value, value_len, "upgrade") >= 0;
 }
 
 /* The library strips the blanks in front of a value only. */
@@ -129,6 +146,7 @@ static const char *look_at(struct scan *scan, const char *name, size_t name_len,
     scan->position = value + value_len;
     if (!line_ends(&scan->position, scan->end))
         return not_a_line;
+    look_for_upgrade(scan->headers, name, name_len, value, value_len);
     struct kv_field *field = field_of(scan->headers, name, name_len);
     if (!field)
         return NULL;
@@ -263,6 +281,7 @@ bool kv_gate_check(struct kv_request *request, const char *version, const char *
         broken = kv_uri_parse(request->target.data, request->target.len, &request->uri);
     if (broken)
         return refuse(request, 400, "bad_request", broken);
+    headers->websocket &= !http_1_0; /* to be ignored there: RFC 9110 section 7.8 */
     if (kv_request_conn(request)->crowded)
         return refuse(request, 503, "too_many_connections",
                       "there are too many connections, to this daemon or from this "

@@ -24,6 +24,9 @@ struct kv_headers {
     struct kv_field cors_method;             /* Access-Control-Request-Method */
     struct kv_field accept, accept_encoding; /* of several the first */
     struct kv_field authorization, x_access_tokens;
+    struct kv_field ws_key, ws_version;      /* Sec-WebSocket-... */
+    bool websocket;                          /* Upgrade names it */
+    bool connection_upgrade;                 /* Connection names Upgrade */
     bool chunked;
     uint64_t content_length; /* 0 when absent */
 };

@@ -1,7 +1,7 @@
 /* The hub. Each watcher reads the feed by itself, with its own cursor, on its
- * connection's thread; one that has nothing to send suspends its connection and
- * parks with the hub. The hub's thread follows the feed and wakes the parked watchers
- * that an event is for.
+ * connection's thread or the pump's; one that has nothing to send suspends its
+ * connection, if the library has that, and parks with the hub. The hub's thread follows
+ * the feed and wakes the parked watchers that an event is for.
  *
  * No wakeup is lost. hub->scanned is how far the hub has got, and this holds under
  * hub->lock: every parked watcher has been tested against every event between its own
@@ -16,9 +16,9 @@
  * The hub finds the watchers of an event by hash: those of a key or directory stand in
  * the bucket of that text, so an event asks for its key and each directory above it.
  *
- * A parked watcher's connection is suspended, so the library cannot end it; whoever
- * takes it out of the lists under the lock owes it one wake, after which it is gone for
- * him. */
+ * A parked watcher's connection is suspended or the pump's, so the library cannot end
+ * it; whoever takes it out of the lists under the lock owes it one wake, after which it
+ * is gone for him. */
 #include "httpd/hub.h"
 
 #include "base/hash.h"
@@ -57,11 +57,17 @@ static struct kv_list_node *bucket_of(struct kv_hub *hub, const char *text, size
     return &hub->buckets[kv_hash(text, len) % BUCKETS];
 }
 
-/* Take it out; the caller owes it a wake. */
-static void unpark_locked(struct kv_watcher *watcher, struct kv_list_node *wake)
+static void take_out_locked(struct kv_watcher *watcher)
 {
     kv_list_remove(&watcher->bucket);
     kv_list_remove(&watcher->parked);
+    watcher->is_parked = false;
+}
+
+/* Take it out; the caller owes it a wake. */
+static void unpark_locked(struct kv_watcher *watcher, struct kv_list_node *wake)
+{
+    take_out_locked(watcher);
     kv_list_push_back(wake, &watcher->parked);
 }
 
@@ -71,7 +77,7 @@ static void wake_all(struct kv_list_node *wake)
         struct kv_watcher *watcher =
             KV_CONTAINER_OF(wake->next, struct kv_watcher, parked);
         kv_list_remove(&watcher->parked);
-        kv_request_wake(watcher->request);
+        watcher->wake(watcher);
     }
 }
 
@@ -87,6 +93,7 @@ void kv_hub_park(struct kv_watcher *watcher)
         !hub->stopped && !kv_cursor_is_before(&watcher->position.cursor, &hub->scanned);
     if (stays) {
         (void)pthread_cond_signal(&hub->wanted);
+        watcher->is_parked = true;
         if (watcher->first)
             kv_list_push_front(&hub->parked, &watcher->parked);
         else
@@ -100,7 +107,16 @@ void kv_hub_park(struct kv_watcher *watcher)
     }
     kv_unlock(&hub->lock);
     if (!stays)
-        kv_request_wake(watcher->request);
+        watcher->wake(watcher);
+}
+
+bool kv_hub_unpark(struct kv_watcher *watcher)
+{
+    KV_SCOPED_LOCK(&watcher->hub->lock);
+    bool was_parked = watcher->is_parked;
+    if (was_parked)
+        take_out_locked(watcher);
+    return was_parked;
 }
 
 static void move_to_locked(struct kv_watcher *watcher,
@@ -118,7 +134,7 @@ static void wake_in_locked(struct kv_list_node *list, const struct kv_event *eve
     KV_LIST_FOREACH(it, list)
     {
         struct kv_watcher *watcher = KV_CONTAINER_OF(it, struct kv_watcher, bucket);
-        if (!kv_filter_matches(&watcher->filter, event))
+        if (!kv_watcher_sees(watcher, event))
             continue;
         move_to_locked(watcher, before);
         unpark_locked(watcher, wake);
@@ -268,12 +284,13 @@ void kv_hub_free(struct kv_hub *hub)
     free(hub);
 }
 
-/* A client that went away while its connection is suspended is noticed by nobody. Look
- * at the sockets of some parked watchers, another batch each time, and let those
- * whose client has closed its side say something: when it is gone for good the answer
- * is a reset, which the next look finds; when it only closed its sending side it
- * goes on reading. poll(2) does not wait here, and the lock is what keeps the
- * descriptors open: their connections are suspended as long as they are parked. */
+/* A client that went away while its connection is suspended is noticed by nobody (the
+ * pump sees to its own). Look at the sockets of some parked watchers, another batch
+ * each time, and let those whose client has closed its side say something: when it is
+ * gone for good the answer is a reset, which the next look finds; when it only closed
+ * its sending side it goes on reading. poll(2) does not wait here, and the lock is what
+ * keeps the descriptors open: their connections are suspended as long as they are
+ * parked. */
 static void probe_locked(struct kv_hub *hub, struct kv_list_node *wake)
 {
     struct kv_watcher *watchers[PROBE_BATCH];
@@ -281,9 +298,12 @@ static void probe_locked(struct kv_hub *hub, struct kv_list_node *wake)
     nfds_t count = 0;
     KV_LIST_FOREACH(it, &hub->parked)
     {
+        struct kv_watcher *watcher = KV_CONTAINER_OF(it, struct kv_watcher, parked);
         if (count == PROBE_BATCH)
             break;
-        watchers[count] = KV_CONTAINER_OF(it, struct kv_watcher, parked);
+        if (watcher->socket)
+            continue;
+        watchers[count] = watcher;
         fds[count] = (struct pollfd){kv_request_conn(watchers[count]->request)->fd,
                                      POLLRDHUP, 0};
         count++;

@@ -86,7 +86,7 @@ static enum seen read_feed(struct kv_watcher *watcher)
         if (err) /* compacted, or unreadable: the state is the better witness */
             return CHANGE;
         for (size_t i = 0; i < count; i++) {
-            found = found || kv_filter_matches(&watcher->filter, events[i]);
+            found = found || kv_watcher_sees(watcher, events[i]);
             kv_event_unref(events[i]);
         }
         watcher->position = (struct kv_position){cursor, cursor.index == UINT32_MAX};

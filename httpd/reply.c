@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "httpd/gzip.h"
+#include "httpd/sse.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -119,12 +120,9 @@ void kv_reply_invalid_param(struct kv_request *request, const char *name,
 void kv_reply_compacted(struct kv_request *request, uint64_t oldest)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf json = {0};
-    kv_buf_addf(
-        &json,
-        "{\"error\":{\"code\":\"compacted\",\"message\":\"events before revision "
-        "%" PRIu64 " are gone: list the keys, then watch from the revision of "
-        "that listing\",\"oldest_revision\":%" PRIu64 "}}\n",
-        oldest, oldest);
+    kv_buf_adds(&json, "{\"error\":{\"code\":\"compacted\",");
+    kv_json_compacted(&json, oldest);
+    kv_buf_adds(&json, "}}\n");
     kv_reply_buf(request, 410, JSON, &json);
 }
 

@@ -27,6 +27,7 @@ struct kv_conns;
 struct kv_loans;
 struct kv_mounts_job;
 struct kv_hub;
+struct kv_pump;
 struct kv_route;
 struct kv_watcher;
 struct kv_import;
@@ -67,6 +68,7 @@ struct kv_http {
 
     struct kv_conns *conns;
     struct kv_hub *hub;
+    struct kv_pump *pump;
     struct kv_drain drain;
     struct kv_http_counters counters;
     atomic_uint exports;       /* under way */

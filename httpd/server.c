@@ -3,11 +3,12 @@
  *
  * Each listener is a daemon of the library with its own epoll thread or threads.
  * Nothing blocks them: reads come from memory or the page cache, a write suspends its
- * connection until the committer wakes it, a watch suspends until the hub does.
+ * connection until the committer wakes it, a watch suspends until the hub does. The
+ * sockets of WebSockets are the pump's.
  *
  * The library panics when it is stopped with a suspended connection. So stopping first
- * closes the drain (nobody goes to sleep any more), waits until everybody was woken,
- * and only then stops the library. */
+ * closes the drain (nobody goes to sleep any more), waits until everybody was woken
+ * and the pump has given its sockets back, and only then stops the library. */
 #include "httpd/server.h"
 
 #include "base/clock.h"
@@ -19,6 +20,7 @@
 #include "httpd/webtoken.h"
 #include "httpd/listen.h"
 #include "httpd/loan.h"
+#include "httpd/pump.h"
 #include "httpd/request.h"
 #include "httpd/serve.h"
 #include "httpd/token.h"
@@ -168,9 +170,10 @@ static int set_up(struct kv_httpd *httpd, const struct kv_httpd_config *config)
     http->conns = kv_conns_new(&limits);
     http->hub =
         kv_hub_new(http, (unsigned)or_default(config->max_watches, WATCHES_DEFAULT));
+    http->pump = kv_pump_new();
     http->loans = kv_loans_new(&http->answers);
     http->failures = kv_failures_new();
-    if (!http->conns || !http->hub || !http->loans || !http->failures)
+    if (!http->conns || !http->hub || !http->pump || !http->loans || !http->failures)
         return -ENOMEM;
     err = kv_tokens_open(config->state_dir, config->tokens, &http->tokens);
     return err ? err : kv_jwt_open(config->state_dir, &http->jwt);
@@ -216,8 +219,8 @@ static int open_listeners(struct kv_httpd *httpd, const struct kv_httpd_config *
 
 static int start_listener(struct kv_httpd *httpd, struct listener *listener)
 {
-    unsigned flags =
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+                     MHD_ALLOW_UPGRADE | MHD_USE_ITC;
     unsigned threads = listener->local ? 1 : httpd->threads;
     struct MHD_OptionItem pool[] = {
         {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads, NULL},
@@ -319,6 +322,8 @@ static int start_all(struct kv_httpd *httpd, const struct kv_httpd_config *confi
     if (!err)
         err = kv_hub_start(httpd->http.hub);
     if (!err)
+        err = kv_pump_start(httpd->http.pump);
+    if (!err)
         err = start_ticker(httpd);
     for (size_t i = 0; !err && i < httpd->listener_count; i++)
         err = start_listener(httpd, &httpd->listeners[i]);
@@ -378,11 +383,14 @@ void kv_httpd_stop(struct kv_httpd *httpd)
     kv_drain_close(&http->drain);
     if (http->hub)
         kv_hub_stop(http->hub);
+    if (http->pump)
+        kv_pump_stop(http->pump);
     kv_drain_wait(&http->drain, STOP_TIMEOUT_NS);
     stop_ticker(httpd);
     for (size_t i = 0; i < httpd->listener_count; i++)
         close_listener(&httpd->listeners[i]);
     kv_hub_free(http->hub);
+    kv_pump_free(http->pump);
     kv_conns_free(http->conns);
     kv_drain_done(&http->drain);
     kv_loans_free(http->loans);

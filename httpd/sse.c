@@ -33,11 +33,17 @@ bool kv_cursor_is_before(const struct kv_cursor *a, const struct kv_cursor *b)
     return a->revision != b->revision ? a->revision < b->revision : a->index < b->index;
 }
 
-void kv_sse_id(struct kv_buf *out, const struct kv_position *position)
+void kv_position_text(struct kv_buf *out, const struct kv_position *position)
 {
-    kv_buf_addf(out, "id: %" PRIu64, position->cursor.revision);
+    kv_buf_addf(out, "%" PRIu64, position->cursor.revision);
     if (!position->whole)
         kv_buf_addf(out, ".%" PRIu32, position->cursor.index);
+}
+
+void kv_sse_id(struct kv_buf *out, const struct kv_position *position)
+{
+    kv_buf_adds(out, "id: ");
+    kv_position_text(out, position);
     kv_buf_addc(out, '\n');
 }
 
@@ -68,12 +74,12 @@ static void add_previous(struct kv_buf *out, const struct kv_event *previous,
     kv_buf_addc(out, '}');
 }
 
-void kv_event_json(struct kv_buf *out, const struct kv_event *event,
-                   const struct kv_event *previous, enum kv_sse_values values,
-                   size_t value_max)
+void kv_event_members(struct kv_buf *out, const struct kv_event *event,
+                      const struct kv_event *previous, enum kv_sse_values values,
+                      size_t value_max)
 {
     const struct kv_record *record = event->record;
-    kv_buf_addf(out, "{\"type\":\"%s\",", kv_event_type_name(event->type));
+    kv_buf_addf(out, "\"type\":\"%s\",", kv_event_type_name(event->type));
     kv_json_bytes(out, "key", record->key, record->key_len);
     if (event->from) {
         kv_buf_addc(out, ',');
@@ -103,7 +109,24 @@ void kv_event_json(struct kv_buf *out, const struct kv_event *event,
     if (previous)
         add_previous(out, previous, values,
                      has_value && !omits ? (size_t)record->meta.size : 0, value_max);
+}
+
+void kv_event_json(struct kv_buf *out, const struct kv_event *event,
+                   const struct kv_event *previous, enum kv_sse_values values,
+                   size_t value_max)
+{
+    kv_buf_addc(out, '{');
+    kv_event_members(out, event, previous, values, value_max);
     kv_buf_addc(out, '}');
+}
+
+void kv_json_compacted(struct kv_buf *out, uint64_t oldest_revision)
+{
+    kv_buf_addf(out,
+                "\"message\":\"events before revision %" PRIu64
+                " are gone: list the keys, then watch from the revision of that "
+                "listing\",\"oldest_revision\":%" PRIu64,
+                oldest_revision, oldest_revision);
 }
 
 void kv_sse_event(struct kv_buf *out, const struct kv_event *event,

@@ -46,6 +46,8 @@ struct kv_position {
 struct kv_position kv_position_of(const struct kv_event *event);
 bool kv_cursor_is_before(const struct kv_cursor *a, const struct kv_cursor *b);
 
+/* Append it as text. */
+void kv_position_text(struct kv_buf *out, const struct kv_position *position);
 /* Append "id: ...\n". */
 void kv_sse_id(struct kv_buf *out, const struct kv_position *position);
 
@@ -55,6 +57,13 @@ void kv_sse_id(struct kv_buf *out, const struct kv_position *position);
 void kv_event_json(struct kv_buf *out, const struct kv_event *event,
                    const struct kv_event *previous, enum kv_sse_values values,
                    size_t value_max);
+/* The same without the braces. */
+void kv_event_members(struct kv_buf *out, const struct kv_event *event,
+                      const struct kv_event *previous, enum kv_sse_values values,
+                      size_t value_max);
+
+/* Append the members that tell what to do when events are gone. */
+void kv_json_compacted(struct kv_buf *out, uint64_t oldest_revision);
 
 /* Append the frame of an event: id, event, data with one line of JSON, empty line. */
 void kv_sse_event(struct kv_buf *out, const struct kv_event *event,
