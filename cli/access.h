@@ -9,6 +9,7 @@
 
 #include "fault.h"
 #include "source.h"
+#include "trust.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -132,8 +133,10 @@ struct kv_access {
     const struct kv_access_ops *ops;
 };
 
-/* url as for --url; socket_path (may be NULL) is a Unix socket to reach it by. */
-int kv_client_open(const char *url, const char *socket_path, struct kv_access **ret,
+/* url as for --url; socket_path (may be NULL) is a Unix socket to reach it by. trust is
+ * kept. */
+int kv_client_open(const char *url, const char *socket_path,
+                   const struct kv_trust *trust, struct kv_access **ret,
                    struct kv_fault *fault);
 
 /* dir is a directory of a mounted kvfs. */

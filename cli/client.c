@@ -24,6 +24,7 @@ static const struct {
     {"compacted", KV_EXIT_REFUSED, "begin without --since, and list the keys first"},
     {"is_a_directory", KV_EXIT_REFUSED, "'kv ls' shows what is in it"},
     {"not_empty", KV_EXIT_REFUSED, "'kv rm -r' removes all that is in it"},
+    {"token_needed", KV_EXIT_REFUSED, "KV_TOKEN or --token @FILE shows one"},
     {"local_only", KV_EXIT_REFUSED, "give --socket PATH, or set KV_SOCKET"},
     {"in_use", KV_EXIT_REFUSED, "'kv umount --lazy' does not mind"},
     {"precondition_failed", KV_EXIT_NOT_FOUND,
@@ -486,14 +487,15 @@ static const struct kv_access_ops client_ops = {
     .free = client_free,
 };
 
-int kv_client_open(const char *url, const char *socket_path, struct kv_access **ret,
+int kv_client_open(const char *url, const char *socket_path,
+                   const struct kv_trust *trust, struct kv_access **ret,
                    struct kv_fault *fault)
 {
     struct kv_client *client = calloc(1, sizeof(*client));
     if (!client)
         return kv_fault_no_memory(fault);
     client->access.ops = &client_ops;
-    int status = kv_http_new(url, socket_path, &client->http, fault);
+    int status = kv_http_new(url, socket_path, trust, &client->http, fault);
     if (status) {
         free(client);
         return status;

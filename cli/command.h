@@ -18,8 +18,10 @@ enum kv_in_shell { KV_SHELL_NONE, KV_SHELL_PROMPT, KV_SHELL_SCRIPT };
 /* What a command works with. */
 struct kv_cli {
     struct kv_args args;
-    enum kv_option way; /* KV_OPT_URL, _SOCKET or _MOUNT */
-    const char *place;  /* its URL, path or directory */
+    enum kv_option way;           /* KV_OPT_URL, _SOCKET or _MOUNT */
+    const char *place;            /* its URL, path or directory */
+    struct kv_trust own_trust;    /* from this command line */
+    const struct kv_trust *trust; /* or a shell's */
     struct kv_access *access;
     bool shared; /* access belongs to somebody else: a shell */
     enum kv_in_shell shell;
@@ -45,7 +47,8 @@ struct kv_command {
 extern const struct kv_command kv_cmd_get, kv_cmd_put, kv_cmd_append, kv_cmd_incr,
     kv_cmd_getall, kv_cmd_rm, kv_cmd_mv, kv_cmd_ls, kv_cmd_watch, kv_cmd_wait,
     kv_cmd_lock, kv_cmd_edit, kv_cmd_history, kv_cmd_diff, kv_cmd_export, kv_cmd_import,
-    kv_cmd_backup, kv_cmd_restore, kv_cmd_shell, kv_cmd_completion, kv_cmd_status;
+    kv_cmd_backup, kv_cmd_restore, kv_cmd_shell, kv_cmd_completion, kv_cmd_status,
+    kv_cmd_token;
 
 /* -- commands.c: the table -- */
 

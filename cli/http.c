@@ -24,6 +24,7 @@ struct kv_http {
     char *url; /* without a slash at the end */
     char *socket_path;
     char *place;
+    const struct kv_trust *trust;
     char reason[CURL_ERROR_SIZE];
 };
 
@@ -55,14 +56,15 @@ static bool is_http(const char *url)
     return strncasecmp(url, "http://", 7) == 0 || strncasecmp(url, "https://", 8) == 0;
 }
 
-int kv_http_new(const char *url, const char *socket_path, struct kv_http **ret,
-                struct kv_fault *fault)
+int kv_http_new(const char *url, const char *socket_path, const struct kv_trust *trust,
+                struct kv_http **ret, struct kv_fault *fault)
 {
     if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return kv_fault_set(fault, KV_EXIT_LOCAL, NULL, "cannot set up libcurl");
     KV_CLEANUP(kv_http_freep) struct kv_http *http = calloc(1, sizeof(*http));
     if (!http)
         return kv_fault_no_memory(fault);
+    http->trust = trust;
     http->curl = curl_easy_init();
     http->url = complete_url(url);
     http->socket_path = socket_path ? strdup(socket_path) : NULL;
@@ -281,6 +283,8 @@ static void set_common(struct kv_http *http)
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
     if (http->socket_path)
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, http->socket_path);
+    if (http->trust->cacert)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, http->trust->cacert);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALL_S);
 }
@@ -290,22 +294,28 @@ static void free_headers(struct curl_slist **list)
     curl_slist_free_all(*list);
 }
 
-/* request's headers, and none of the content types that libcurl makes up. */
-static int make_headers(const struct kv_http_request *request, struct curl_slist **ret)
+static int add_header(struct curl_slist **list, const char *line)
 {
-    struct curl_slist *list = curl_slist_append(NULL, "Content-Type:");
-    if (!list)
+    struct curl_slist *more = curl_slist_append(*list, line);
+    if (!more)
         return -ENOMEM;
-    for (size_t i = 0; i < 4 && request->headers[i]; i++) {
-        struct curl_slist *more = curl_slist_append(list, request->headers[i]);
-        if (!more) {
-            curl_slist_free_all(list);
-            return -ENOMEM;
-        }
-        list = more;
-    }
-    *ret = list;
+    *list = more;
     return 0;
+}
+
+/* request's headers, who asks, and none of the content types that libcurl makes up. */
+static int make_headers(const struct kv_http *http,
+                        const struct kv_http_request *request, struct curl_slist **ret)
+{
+    int err = add_header(ret, "Content-Type:");
+    for (size_t i = 0; i < 4 && request->headers[i] && !err; i++)
+        err = add_header(ret, request->headers[i]);
+    if (err || http->trust->token.len == 0)
+        return err;
+    KV_CLEANUP(kv_buf_done) struct kv_buf line = {0};
+    kv_buf_addf(&line, "Authorization: Bearer %s", http->trust->token.data);
+    kv_buf_addc(&line, '\0');
+    return kv_buf_error(&line) ? -ENOMEM : add_header(ret, line.data);
 }
 
 static const char *transport_reason(struct kv_http *http, CURLcode code)
@@ -343,7 +353,9 @@ static int judge(struct kv_http *http, CURLcode code, struct exchange *exchange,
                  exchange->answer->status ? "the connection to %s broke off: %s"
                                           : "cannot reach kvfsd at %s: %s",
                  http->place, transport_reason(http, code));
-    if (exchange->answer->status == 0)
+    if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
+        kv_fault_hint(fault, "--cacert FILE names the certificates that are trusted");
+    else if (exchange->answer->status == 0)
         kv_fault_hint(fault, "is kvfsd running? --url, --socket or --mount say where");
     return KV_EXIT_AWAY;
 }
@@ -359,7 +371,7 @@ int kv_http_perform(struct kv_http *http, const struct kv_http_request *request,
     kv_buf_adds(&url, http->url);
     kv_buf_adds(&url, request->target);
     kv_buf_addc(&url, '\0');
-    if (kv_buf_error(&url) || make_headers(request, &headers))
+    if (kv_buf_error(&url) || make_headers(http, request, &headers))
         return kv_fault_no_memory(fault);
 
     CURL *curl = http->curl;

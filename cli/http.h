@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "fault.h"
 #include "source.h"
+#include "trust.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,9 +52,10 @@ struct kv_http_request {
     void *sent_ctx;
 };
 
-/* url is "[http://]HOST[:PORT][/PATH]" or https. 0, KV_EXIT_USAGE, KV_EXIT_LOCAL. */
-int kv_http_new(const char *url, const char *socket_path, struct kv_http **ret,
-                struct kv_fault *fault);
+/* url is "[http://]HOST[:PORT][/PATH]" or https; trust is kept. 0, KV_EXIT_USAGE,
+ * KV_EXIT_LOCAL. */
+int kv_http_new(const char *url, const char *socket_path, const struct kv_trust *trust,
+                struct kv_http **ret, struct kv_fault *fault);
 void kv_http_free(struct kv_http *http); /* NULL is allowed */
 KV_DEFINE_CLEANUP(struct kv_http, kv_http_free)
 

@@ -10,6 +10,7 @@ int main(int argc, char *argv[])
     int status = kv_cli_run(&cli, argc, argv);
     kv_fault_print(&cli.fault);
     kv_access_freep(&cli.access);
+    kv_trust_done(&cli.own_trust);
     kv_fault_done(&cli.fault);
     return status;
 }

@@ -20,6 +20,13 @@ static const struct row rows[KV_OPTIONS] = {
                        "talk to kvfsd over its Unix socket (or KV_SOCKET)"},
     [KV_OPT_MOUNT] = {"mount", 0, "DIR",
                       "work on the directory where the keys are mounted (or KV_MOUNT)"},
+    [KV_OPT_TOKEN] = {"token", 0, "@FILE",
+                      "show kvfsd the token in FILE (or KV_TOKEN: @FILE, or the token "
+                      "itself)"},
+    [KV_OPT_CACERT] =
+        {"cacert", 0, "FILE",
+         "trust the certificates in FILE, in PEM, instead of the system's "
+         "(or KV_CACERT)"},
     [KV_OPT_OUTPUT] =
         {"output", 'o', "FORMAT",
          "\"text\", or \"json\": one object a line; where several keys are "

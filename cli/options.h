@@ -14,6 +14,8 @@ enum kv_option {
     KV_OPT_URL,
     KV_OPT_SOCKET,
     KV_OPT_MOUNT,
+    KV_OPT_TOKEN,
+    KV_OPT_CACERT,
     KV_OPT_OUTPUT,
     KV_OPT_VERBOSE,
     KV_OPT_HELP,

@@ -24,6 +24,26 @@ static const struct {
 } ways[] = {
     {"KV_URL", KV_OPT_URL}, {"KV_SOCKET", KV_OPT_SOCKET}, {"KV_MOUNT", KV_OPT_MOUNT}};
 
+/* The options' word, or the shell's that the line was typed in, or the environment's. A
+ * token on the command line could be seen by everybody, so it is wiped out there. */
+static int read_trust(struct kv_cli *cli)
+{
+    const char **values = cli->args.values;
+    char *argument = (char *)values[KV_OPT_TOKEN];
+    const char *token = argument ? argument : from_environment("KV_TOKEN");
+    int status = 0;
+    if (cli->trust && !argument && !values[KV_OPT_CACERT])
+        return 0;
+    cli->own_trust.cacert =
+        values[KV_OPT_CACERT] ? values[KV_OPT_CACERT] : from_environment("KV_CACERT");
+    if (token)
+        status = kv_trust_token(&cli->own_trust, token, &cli->fault);
+    if (argument && *argument != '@')
+        memset(argument, 'x', strlen(argument));
+    cli->trust = &cli->own_trust;
+    return status;
+}
+
 /* Which way the command line names, or the environment. */
 static int choose_way(struct kv_cli *cli)
 {
@@ -51,7 +71,7 @@ static int choose_way(struct kv_cli *cli)
     }
     if (kv_option_given(&cli->args, KV_OPT_VERBOSE))
         kv_notice("using %s", cli->place);
-    return 0;
+    return read_trust(cli);
 }
 
 int kv_cli_open(struct kv_cli *cli, struct kv_access **ret)
@@ -59,8 +79,9 @@ int kv_cli_open(struct kv_cli *cli, struct kv_access **ret)
     if (cli->way == KV_OPT_MOUNT)
         return kv_mountio_open(cli->place, ret, &cli->fault);
     if (cli->way == KV_OPT_SOCKET)
-        return kv_client_open("http://localhost", cli->place, ret, &cli->fault);
-    return kv_client_open(cli->place, NULL, ret, &cli->fault);
+        return kv_client_open("http://localhost", cli->place, cli->trust, ret,
+                              &cli->fault);
+    return kv_client_open(cli->place, NULL, cli->trust, ret, &cli->fault);
 }
 
 int kv_cli_export_way(struct kv_cli *cli)
@@ -69,6 +90,10 @@ int kv_cli_export_way(struct kv_cli *cli)
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]) && !err; i++)
         err = ways[i].option == cli->way ? setenv(ways[i].name, cli->place, 1)
                                          : unsetenv(ways[i].name);
+    if (!err && cli->trust->token.len > 0)
+        err = setenv("KV_TOKEN", cli->trust->token.data, 1);
+    if (!err && cli->trust->cacert)
+        err = setenv("KV_CACERT", cli->trust->cacert, 1);
     return err ? kv_fault_no_memory(&cli->fault) : 0;
 }
 

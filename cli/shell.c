@@ -34,6 +34,7 @@ static int run_words(struct kv_cli *cli, struct kv_words *words, struct kv_cli *
     memcpy(argv + 1, words->items, words->count * sizeof(*argv));
     *line = (struct kv_cli){.way = cli->way,
                             .place = cli->place,
+                            .trust = cli->trust,
                             .access = cli->access,
                             .shared = cli->access != NULL,
                             .shell = cli->shell};
@@ -70,6 +71,7 @@ static int run_line(struct kv_cli *cli, const char *text, size_t number, bool *q
     kv_fault_done(&line.fault);
     if (!line.shared)
         kv_access_freep(&line.access);
+    kv_trust_done(&line.own_trust);
     clearerr(stdout);
     return status;
 }

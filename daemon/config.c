@@ -59,6 +59,12 @@ static const struct kv_setting rows[] = {
     {"tokens", 0, KV_SETTING_FLAG, FIELD(tokens), NULL, 0, 0,
      "ask for a token (kv token create) even as long as there is none; once there was "
      "one that is so anyway"},
+    {"tls-cert", 0, KV_SETTING_TEXT, FIELD(tls_cert), "FILE", 0, 0,
+     "speak TLS 1.2 or 1.3 where --listen says, with this certificate, in PEM, and "
+     "what "
+     "leads from it to a root; SIGHUP reads it again"},
+    {"tls-key", 0, KV_SETTING_TEXT, FIELD(tls_key), "FILE", 0, 0,
+     "the key of that certificate, in PEM"},
     {"insecure", 0, KV_SETTING_FLAG, FIELD(insecure), NULL, 0, 0,
      "allow --listen beyond this machine, where whoever connects may read and write"},
     {"allow-host", 0, KV_SETTING_LIST, FIELD(allowed_hosts), "NAME", 0, 0,
@@ -346,6 +352,8 @@ void kv_config_done(struct kv_config *config)
     free(config->socket);
     free(config->file);
     free(config->log);
+    free(config->tls_cert);
+    free(config->tls_key);
     kv_config_list_done(&config->mounts);
     kv_config_list_done(&config->listen);
     kv_config_list_done(&config->allowed_hosts);
@@ -410,7 +418,8 @@ void kv_config_help(struct kv_buf *out)
     kv_text_wrap(
         out,
         "kvfsd stays in the foreground, logs to stderr, writes \"kvfsd: ready\" "
-        "there when it serves, and stops cleanly on SIGINT, SIGTERM and SIGHUP.\n"
+        "there when it serves, and stops cleanly on SIGINT, SIGTERM and SIGHUP; "
+        "with --tls-cert SIGHUP reads the certificate again instead.\n"
         "Exit status: 0 stopped cleanly, 1 could not start or failed, "
         "2 wrong options.",
         0);

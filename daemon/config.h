@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 struct kv_config {
-    char *data, *socket, *file, *log;
+    char *data, *socket, *file, *log, *tls_cert, *tls_key;
     struct kv_config_list mounts, listen, allowed_hosts, cors_origins;
     struct kv_config_owner owner; /* of keys that are made over HTTP */
     enum kv_sync sync;

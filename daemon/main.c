@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -125,6 +126,8 @@ static int start_httpd(struct daemon *daemon)
         .threads = (unsigned)config->http_threads,
         .state_dir = config->data,
         .tokens = config->tokens,
+        .tls_cert = config->tls_cert,
+        .tls_key = config->tls_key,
         .insecure = config->insecure,
         .allowed_hosts = (const char *const *)config->allowed_hosts.items,
         .cors_origins = (const char *const *)config->cors_origins.items,
@@ -237,6 +240,16 @@ static bool look_after_mounts(struct daemon *daemon)
     return go_on;
 }
 
+/* False: there is nothing to read again, so SIGHUP means what it meant to those who
+ * named it. A certificate that cannot be read was told of, and the old one stays. */
+static bool reload(struct daemon *daemon)
+{
+    int err = daemon->httpd ? kv_httpd_reload(daemon->httpd) : -ENOSYS;
+    if (err && err != -ENOSYS)
+        kv_warning("going on with the certificate that there was");
+    return err != -ENOSYS;
+}
+
 static int serve(struct daemon *daemon)
 {
     for (;;) {
@@ -247,6 +260,8 @@ static int serve(struct daemon *daemon)
             kv_error("cannot wait for signals: %s", kv_strerror(err));
             return err;
         }
+        if (reason == KV_QUIT_SIGNAL && signal_number == SIGHUP && reload(daemon))
+            continue;
         if (reason == KV_QUIT_SIGNAL) {
             kv_info("stopping on SIG%s", sigabbrev_np(signal_number));
             return 0;
@@ -372,6 +387,10 @@ static int parsed(struct daemon *daemon, int err, const struct kv_buf *error)
         return print_help();
     if (config->version)
         return print("kvfsd " KV_VERSION "\n", strlen("kvfsd " KV_VERSION "\n"));
+    if (!config->tls_cert != !config->tls_key) {
+        kv_error("--tls-cert and --tls-key go together");
+        return EXIT_USAGE;
+    }
     if (serves_nothing(config)) {
         kv_error("nothing to serve: give --mount, --listen or --socket");
         return EXIT_USAGE;

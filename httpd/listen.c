@@ -95,21 +95,33 @@ static int open_all(const char *address, const struct addrinfo *info, bool one,
     return 0;
 }
 
-static int check_loopback(const char *address, const struct addrinfo *info,
-                          bool insecure)
+static bool is_beyond_loopback(const struct addrinfo *info)
 {
-    for (; info && !insecure; info = info->ai_next) {
-        if (kv_address_is_loopback(info->ai_addr))
-            continue;
-        kv_error("cannot listen on '%s': it can be reached from other machines and "
-                 "nothing guards it; --insecure allows that",
-                 address);
-        return -EPERM;
-    }
-    return 0;
+    for (; info; info = info->ai_next)
+        if (!kv_address_is_loopback(info->ai_addr))
+            return true;
+    return false;
 }
 
-int kv_listen_tcp(const char *address, bool insecure, int *fds, size_t max,
+static int check_guard(const char *address, const struct addrinfo *info,
+                       enum kv_guard guard)
+{
+    if (guard == KV_GUARDED || !is_beyond_loopback(info))
+        return 0;
+    if (guard == KV_GUARDED_IN_CLEAR) {
+        kv_warning("tokens and values can be overheard on the way to '%s': there is no "
+                   "--tls-cert",
+                   address);
+        return 0;
+    }
+    kv_error("cannot listen on '%s': it can be reached from other machines and nothing "
+             "guards it; --tokens asks whoever connects for a token, --insecure lets "
+             "everybody in",
+             address);
+    return -EPERM;
+}
+
+int kv_listen_tcp(const char *address, enum kv_guard guard, int *fds, size_t max,
                   size_t *ret_count)
 {
     char host[256], port[8];
@@ -125,7 +137,7 @@ int kv_listen_tcp(const char *address, bool insecure, int *fds, size_t max,
         kv_error("cannot listen on '%s': %s", address, gai_strerror(code));
         return -EINVAL;
     }
-    int err = check_loopback(address, info, insecure);
+    int err = check_guard(address, info, guard);
     if (!err)
         err = open_all(address, info, strcmp(port, "0") == 0, fds, max, ret_count);
     freeaddrinfo(info);

@@ -33,6 +33,7 @@ struct kv_watcher;
 struct kv_import;
 struct kv_failures;
 struct kv_jwt;
+struct kv_tls_pair;
 struct kv_token;
 struct kv_tokens;
 
@@ -163,6 +164,7 @@ struct kv_conn {
     unsigned char address[16];
     bool local; /* Unix socket */
     bool loopback;
+    struct kv_tls_pair *tls; /* NULL: plain */
     bool crowded; /* one too many: answered with 503 */
     int fd;
     atomic_llong deadline_ns; /* monotonic; 0: none */

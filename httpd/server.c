@@ -23,6 +23,7 @@
 #include "httpd/pump.h"
 #include "httpd/request.h"
 #include "httpd/serve.h"
+#include "httpd/tls.h"
 #include "httpd/token.h"
 #include "httpd/watch.h"
 
@@ -65,6 +66,7 @@ struct kv_httpd {
     unsigned max_connections;
     unsigned idle_timeout_s;
     unsigned threads;
+    struct kv_tls *tls; /* NULL: none */
     pthread_t ticker;
     bool ticking;
     pthread_mutex_t tick_lock;
@@ -74,14 +76,33 @@ struct kv_httpd {
 
 /* -- The library's callbacks that know their listener -- */
 
+static bool has_tls(const struct listener *listener)
+{
+    return listener->httpd->tls && !listener->local;
+}
+
+static void begin_tls(struct kv_tls *tls, struct MHD_Connection *connection,
+                      struct kv_conn *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+    if (info && info->tls_session)
+        conn->tls = kv_tls_begin(tls, (gnutls_session_t)info->tls_session);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *connection, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
     struct listener *listener = cls;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *context = kv_conn_started(&listener->httpd->http, connection, listener->local);
+        if (*context && has_tls(listener))
+            begin_tls(listener->httpd->tls, connection, *context);
     } else {
-        kv_conn_closed(*context);
+        struct kv_conn *conn = *context;
+        struct kv_tls_pair *pair = conn ? conn->tls : NULL;
+        kv_conn_closed(conn);
+        kv_tls_pair_unref(pair);
         *context = NULL;
     }
 }
@@ -179,6 +200,16 @@ static int set_up(struct kv_httpd *httpd, const struct kv_httpd_config *config)
     return err ? err : kv_jwt_open(config->state_dir, &http->jwt);
 }
 
+static enum kv_guard guard_of(struct kv_httpd *httpd,
+                              const struct kv_httpd_config *config)
+{
+    if (config->insecure)
+        return KV_GUARDED;
+    if (!kv_tokens_on(httpd->http.tokens))
+        return KV_UNGUARDED;
+    return httpd->tls ? KV_GUARDED : KV_GUARDED_IN_CLEAR;
+}
+
 static int open_listeners(struct kv_httpd *httpd, const struct kv_httpd_config *config)
 {
     for (const char *const *address = config->listen; address && *address; address++) {
@@ -189,7 +220,7 @@ static int open_listeners(struct kv_httpd *httpd, const struct kv_httpd_config *
                      LISTENERS_MAX - 1);
             return -EINVAL;
         }
-        int err = kv_listen_tcp(*address, config->insecure, fds, room, &count);
+        int err = kv_listen_tcp(*address, guard_of(httpd, config), fds, room, &count);
         if (err)
             return err;
         for (size_t i = 0; i < count; i++)
@@ -222,6 +253,17 @@ static int start_listener(struct kv_httpd *httpd, struct listener *listener)
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
                      MHD_ALLOW_UPGRADE | MHD_USE_ITC;
     unsigned threads = listener->local ? 1 : httpd->threads;
+    bool tls = has_tls(listener);
+    if (tls)
+        flags |= MHD_USE_TLS;
+    struct MHD_OptionItem encryption[] = {
+        {tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0,
+         tls ? (void *)kv_tls_cert_text(listener->httpd->tls) : NULL},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0,
+         tls ? (void *)kv_tls_key_text(listener->httpd->tls) : NULL},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)KV_TLS_PRIORITIES},
+        {MHD_OPTION_END, 0, NULL},
+    };
     struct MHD_OptionItem pool[] = {
         {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads, NULL},
         {MHD_OPTION_END, 0, NULL},
@@ -234,7 +276,7 @@ static int start_listener(struct kv_httpd *httpd, struct listener *listener)
         (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK, kv_serve_target, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, kv_serve_completed, NULL,
         MHD_OPTION_NOTIFY_CONNECTION, on_connection, listener, MHD_OPTION_ARRAY, pool,
-        MHD_OPTION_END);
+        MHD_OPTION_ARRAY, encryption, MHD_OPTION_END);
     if (listener->daemon)
         return 0;
     int err = errno ? -errno : -EIO;
@@ -315,6 +357,8 @@ static int check_origins(const struct kv_httpd_config *config)
 static int start_all(struct kv_httpd *httpd, const struct kv_httpd_config *config)
 {
     int err = check_origins(config);
+    if (!err && config->tls_cert)
+        err = kv_tls_open(config->tls_cert, config->tls_key, &httpd->tls);
     if (!err)
         err = set_up(httpd, config);
     if (!err)
@@ -397,12 +441,18 @@ void kv_httpd_stop(struct kv_httpd *httpd)
     kv_failures_free(http->failures);
     kv_jwt_free(http->jwt);
     kv_tokens_free(http->tokens);
+    kv_tls_free(httpd->tls);
     kv_budget_done(&http->answers);
     (void)pthread_cond_destroy(&httpd->tick_changed);
     (void)pthread_mutex_destroy(&httpd->tick_lock);
     for (size_t i = 0; i < LISTENERS_MAX; i++)
         free(httpd->addresses[i]);
     free(httpd);
+}
+
+int kv_httpd_reload(struct kv_httpd *httpd)
+{
+    return httpd->tls ? kv_tls_reload(httpd->tls) : -ENOSYS;
 }
 
 const char *const *kv_httpd_addresses(struct kv_httpd *httpd)

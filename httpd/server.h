@@ -32,6 +32,7 @@ struct kv_httpd_config {
     unsigned threads;        /* per TCP listener; 0: a good number for this machine */
     const char *state_dir;   /* where tokens and keys are kept: the data directory */
     bool tokens;             /* ask for a token although there is none yet */
+    const char *tls_cert, *tls_key; /* PEM files: TLS on TCP; both or neither */
     bool insecure; /* allow addresses beyond loopback although nothing guards them */
     const char *const
         *allowed_hosts; /* Host values accepted besides the loopback names, the
@@ -65,6 +66,10 @@ int kv_httpd_start(struct kv_store *store, const struct kv_httpd_config *config,
 /* Refuse new requests, end every watch, wait for the commits under way to be answered,
  * stop the threads, free. The store must still be running. NULL is allowed. */
 void kv_httpd_stop(struct kv_httpd *httpd);
+
+/* Read the certificate and its key again. 0; -ENOSYS: there is none; otherwise as
+ * kv_httpd_start, what there was stays, and the reason is logged. */
+int kv_httpd_reload(struct kv_httpd *httpd);
 
 /* "127.0.0.1:5000", ... as bound; NULL-terminated, lives as long as httpd. */
 const char *const *kv_httpd_addresses(struct kv_httpd *httpd);

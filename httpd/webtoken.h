@@ -6,8 +6,8 @@
  * "sub", and ends after half an hour; it may do what that token may, as long as that
  * one holds. Without "sub" it stands for everybody, as long as no tokens are asked for.
  *
- * The key is drawn once and kept in the file `jwt-key` of the data directory. Any
- * thread. */
+ * The key is drawn when the first is signed, and kept in the file `jwt-key` of the data
+ * directory. Any thread. */
 
 #include "base/buf.h"
 #include "httpd/token.h"
@@ -22,9 +22,9 @@ struct kv_jwt;
 int kv_jwt_open(const char *dir, struct kv_jwt **ret);
 void kv_jwt_free(struct kv_jwt *jwt); /* NULL is allowed */
 
-/* Append one that begins at now_s; id "": for everybody. 0, -ENOMEM, -EIO. */
-int kv_jwt_sign(const struct kv_jwt *jwt, const char *id, int64_t now_s,
-                struct kv_buf *out);
+/* Append one that begins at now_s; id "": for everybody. The first time it blocks until
+ * the key is on the disk. 0, -ENOMEM, -EIO, -ENOSPC, ... */
+int kv_jwt_sign(struct kv_jwt *jwt, const char *id, int64_t now_s, struct kv_buf *out);
 
 /* Whether it was signed with our key, by HS256, and has not ended. 0 and for whom;
  * -EINVAL. */
