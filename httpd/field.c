@@ -38,9 +38,9 @@ static int parse_tag(const char **p, const char *end, struct kv_etags *tags)
     /* Tags are compared as text: "007" is not ours. */
     if ((*begin == '0' && len > 1) || kv_u64_parse(begin, len, &revision))
         return 0;
-    size_t *count = weak ? &tags->weak_count : &tags->count;
-    if (*count == KV_ETAGS_MAX)
+    if (tags->count + tags->weak_count == KV_ETAGS_MAX)
         return -E2BIG;
+    size_t *count = weak ? &tags->weak_count : &tags->count;
     (weak ? tags->weak : tags->strong)[(*count)++] = revision;
     return 0;
 }

@@ -77,6 +77,17 @@ START_TEST(etags_are_bounded)
 }
 END_TEST
 
+START_TEST(etags_are_bounded_strong_and_weak_together)
+{
+    char text[1024] = "";
+    for (int i = 0; i < KV_ETAGS_MAX; i++)
+        sprintf(text + strlen(text), "%s\"%d\",", i % 2 ? "W/" : "", i);
+    ck_assert_int_eq(parse_tags(text), 0);
+    strcat(text, "\"99\"");
+    ck_assert_int_eq(parse_tags(text), -E2BIG);
+}
+END_TEST
+
 static enum kv_range_kind range(const char *text, uint64_t size, uint64_t *first,
                                 uint64_t *last)
 {
@@ -360,7 +371,8 @@ KV_SUITE("httpd_field", times_come_back_as_they_were_written,
          weights_say_what_is_liked_best, signed_numbers_fit_64_bits,
          etags_one_and_several, etags_star_matches_everything,
          etags_weak_ones_match_weakly_only, etags_of_others_match_nothing,
-         etags_malformed_lists_are_refused, etags_are_bounded, range_selects_bytes,
+         etags_malformed_lists_are_refused, etags_are_bounded,
+         etags_are_bounded_strong_and_weak_together, range_selects_bytes,
          range_outside_the_value_cannot_be_satisfied, range_that_is_none_is_ignored,
          number_is_digits_within_64_bits, duration_knows_its_units,
          duration_refuses_what_it_cannot_mean, flag_is_on_when_it_is_only_named,
