@@ -5,7 +5,7 @@
  * The commands know only this. Keys are NUL-terminated, for no key can hold a NUL, and
  * are checked by the caller; the empty key is the root directory where a directory is
  * asked for. Everything returns 0 or, with the fault filled in, an enum kv_exit. One
- * thread. */
+ * thread for each access. */
 
 #include "fault.h"
 #include "source.h"
@@ -26,7 +26,8 @@ struct kv_entry {
 };
 
 /* Takes a value as it arrives. begin comes once, before the first byte, only when the
- * key was found. Each returns 0 to go on. */
+ * key was found; NULL when what is known of the key does not matter. Each returns 0 to
+ * go on. */
 struct kv_receiver {
     int (*begin)(void *ctx, const struct kv_entry *entry);
     int (*data)(void *ctx, const void *data, size_t len);

@@ -131,7 +131,7 @@ static int client_get(struct kv_access *access, const char *key,
 {
     struct kv_client *client = kv_client_of(access);
     struct getting getting = {key, receiver};
-    struct kv_http_sink sink = {get_begin, get_data, &getting};
+    struct kv_http_sink sink = {receiver->begin ? get_begin : NULL, get_data, &getting};
     KV_CLEANUP(kv_http_answer_done) struct kv_http_answer answer = {0};
     KV_CLEANUP(kv_buf_done) struct kv_buf target = {0};
     add_key_target(&target, key);

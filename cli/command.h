@@ -48,7 +48,7 @@ extern const struct kv_command kv_cmd_get, kv_cmd_put, kv_cmd_append, kv_cmd_inc
     kv_cmd_getall, kv_cmd_rm, kv_cmd_mv, kv_cmd_ls, kv_cmd_watch, kv_cmd_wait,
     kv_cmd_lock, kv_cmd_edit, kv_cmd_history, kv_cmd_diff, kv_cmd_export, kv_cmd_import,
     kv_cmd_backup, kv_cmd_restore, kv_cmd_shell, kv_cmd_completion, kv_cmd_status,
-    kv_cmd_token;
+    kv_cmd_token, kv_cmd_bench;
 
 /* -- commands.c: the table -- */
 

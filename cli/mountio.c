@@ -176,14 +176,17 @@ static int mount_get(struct kv_access *access, const char *key,
     KV_CLEANUP(kv_buf_done) struct kv_buf value = {0};
     struct kv_entry entry;
     int err = kv_mountio_read(mount, key, &value);
-    if (!err)
+    if (!err && receiver->begin)
         err = kv_mountio_describe(mount, key, &entry);
     if (err == -ENOMEM)
         return kv_fault_no_memory(fault);
     if (err)
         return kv_mountio_fault(mount, -err, key, fault);
-    entry.size = value.len;
-    int status = receiver->begin(receiver->ctx, &entry);
+    int status = 0;
+    if (receiver->begin) {
+        entry.size = value.len;
+        status = receiver->begin(receiver->ctx, &entry);
+    }
     if (!status && value.len)
         status = receiver->data(receiver->ctx, value.data, value.len);
     return status;
@@ -240,9 +243,15 @@ static int write_all(int fd, const char *data, size_t len)
 static int copy(struct kv_mountio *mount, const char *key, int fd,
                 const struct kv_source *source, struct kv_fault *fault)
 {
-    static char chunk[CHUNK];
+    if (source->data) {
+        int err = write_all(fd, source->data, (size_t)source->size);
+        return err ? kv_mountio_fault(mount, -err, key, fault) : 0;
+    }
+    KV_CLEANUP(kv_free) char *chunk = malloc(CHUNK);
+    if (!chunk)
+        return kv_fault_no_memory(fault);
     for (uint64_t offset = 0; offset < source->size;) {
-        ssize_t n = kv_source_read(source, offset, chunk, sizeof(chunk));
+        ssize_t n = kv_source_read(source, offset, chunk, CHUNK);
         if (n < 0)
             return kv_fault_set(fault, KV_EXIT_LOCAL, NULL, "cannot read the value: %s",
                                 strerror((int)-n));

@@ -64,6 +64,10 @@ static const struct row rows[KV_OPTIONS] = {
     [KV_OPT_REV] = {"rev", 0, "REV", "as it was at revision REV of the store"},
     [KV_OPT_LIMIT] = {"limit", 0, "N", "at most N"},
     [KV_OPT_SKIP] = {"skip", 0, "N", "leave out the first N lines"},
+    [KV_OPT_CLIENTS] = {"clients", 0, "N", "how many clients at once; 8 unless given"},
+    [KV_OPT_KEYS] = {"keys", 0, "N", "how many keys; 1000 unless given"},
+    [KV_OPT_SIZE] = {"size", 0, "BYTES", "how large the values are; 100 unless given"},
+    [KV_OPT_SECONDS] = {"seconds", 0, "N", "how long to measure; 5 unless given"},
     [KV_OPT_BY] = {"by", 0, "N", "add N, which may be negative, instead of 1"},
 };
 

@@ -46,6 +46,10 @@ enum kv_option {
     KV_OPT_REV,
     KV_OPT_LIMIT,
     KV_OPT_SKIP,
+    KV_OPT_CLIENTS,
+    KV_OPT_KEYS,
+    KV_OPT_SIZE,
+    KV_OPT_SECONDS,
     KV_OPTIONS,
 };
 

@@ -18,18 +18,21 @@ static void print_bytes(uint64_t bytes)
     (void)fprintf(stderr, unit ? "%.1f %s" : "%.0f %s", number, units[unit]);
 }
 
-static void draw(struct kv_progress *progress, int64_t now_ns)
+static void draw_bar(double part)
+{
+    int full = part >= 1 ? BAR : (int)(part * BAR);
+    (void)fputc('[', stderr);
+    for (int i = 0; i < BAR; i++)
+        (void)fputc(i < full ? '#' : '.', stderr);
+    (void)fprintf(stderr, "] %3d%% ", part >= 1 ? 100 : (int)(part * 100));
+}
+
+static void draw_bytes(const struct kv_progress *progress, int64_t now_ns)
 {
     double seconds = (double)(now_ns - progress->began_ns) / (double)KV_NS_PER_S;
     (void)fprintf(stderr, "\r\033[K%s ", progress->what);
-    if (progress->total) {
-        double part = (double)progress->done / (double)progress->total;
-        int full = part >= 1 ? BAR : (int)(part * BAR);
-        (void)fputc('[', stderr);
-        for (int i = 0; i < BAR; i++)
-            (void)fputc(i < full ? '#' : '.', stderr);
-        (void)fprintf(stderr, "] %3d%% ", part >= 1 ? 100 : (int)(part * 100));
-    }
+    if (progress->total)
+        draw_bar((double)progress->done / (double)progress->total);
     print_bytes(progress->done);
     if (seconds >= 1) {
         (void)fputs(", ", stderr);
@@ -37,6 +40,16 @@ static void draw(struct kv_progress *progress, int64_t now_ns)
         (void)fputs("/s", stderr);
     }
     (void)fflush(stderr);
+}
+
+/* Whether it is time to draw, which is noted. */
+static bool is_due(struct kv_progress *progress, int64_t now_ns)
+{
+    if (!progress->shown ||
+        (progress->drawn_ns && now_ns - progress->drawn_ns < EVERY_NS))
+        return false;
+    progress->drawn_ns = now_ns;
+    return true;
 }
 
 void kv_progress_begin(struct kv_progress *progress, const char *what, uint64_t total)
@@ -50,13 +63,19 @@ void kv_progress_begin(struct kv_progress *progress, const char *what, uint64_t 
 void kv_progress_add(struct kv_progress *progress, uint64_t bytes)
 {
     progress->done += bytes;
-    if (!progress->shown)
+    int64_t now_ns = progress->shown ? kv_clock_monotonic_ns() : 0;
+    if (is_due(progress, now_ns))
+        draw_bytes(progress, now_ns);
+}
+
+void kv_progress_show(struct kv_progress *progress, double part, const char *text)
+{
+    if (!is_due(progress, kv_clock_monotonic_ns()))
         return;
-    int64_t now_ns = kv_clock_monotonic_ns();
-    if (progress->drawn_ns && now_ns - progress->drawn_ns < EVERY_NS)
-        return;
-    progress->drawn_ns = now_ns;
-    draw(progress, now_ns);
+    (void)fprintf(stderr, "\r\033[K%s ", progress->what);
+    draw_bar(part);
+    (void)fputs(text, stderr);
+    (void)fflush(stderr);
 }
 
 void kv_progress_end(struct kv_progress *progress)
