@@ -14,6 +14,36 @@ for name in mount.fuse.kvfs mount.kvfs; do
     is "mount(8) finds its command $name" "$(readlink "$DESTDIR/sbin/$name")" \
         /usr/local/bin/kvfsd
 done
+# Everything, and nothing else: pages, what shells complete with, the service.
+man=usr/local/share/man
+pages=$(cd "$root/docs/man" && for page in *.scd; do
+    page=${page%.scd}
+    echo "$man/man${page##*.}/$page"
+done)
+links=$(sed -nE "s/.*: \[('.*')\],/\1/p" "$root/docs/man/meson.build" | tr -d "' " | tr , '\n' |
+    sed -E "s|.*\.([0-9])|$man/man\1/&|")
+is 'what is installed' "$(cd "$DESTDIR" && find . ! -type d | sed 's|^\./||' | LC_ALL=C sort)" \
+    "$(LC_ALL=C sort <<END
+usr/local/bin/kv
+usr/local/bin/kvfsd
+sbin/mount.fuse.kvfs
+sbin/mount.kvfs
+usr/local/lib/systemd/system/kvfs.service
+usr/local/share/bash-completion/completions/kv
+usr/local/share/fish/vendor_completions.d/kv.fish
+usr/local/share/zsh/site-functions/_kv
+$pages
+$links
+END
+)"
+is 'every page opens' \
+    "$(find "$DESTDIR/$man" -name '*.[1-8]' ! -exec grep -q '^\.SH NAME' {} \; -print)" ''
+for shell in bash:bash-completion/completions/kv zsh:zsh/site-functions/_kv \
+    fish:fish/vendor_completions.d/kv.fish; do
+    is "the completion for ${shell%%:*} is what kv prints" \
+        "$(cat "$prefix/share/${shell#*:}")" "$("$kv" completion "${shell%%:*}")"
+done
+
 is 'the service starts the kvfsd that was installed' \
     "$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p' "$unit")" /usr/local/bin/kvfsd
 
