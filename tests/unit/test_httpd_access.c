@@ -124,7 +124,7 @@ static size_t walk(void (*fn)(const struct kv_route *route, const char *method))
 /* -- Without a token -- */
 
 static const char *const public_paths[] = {
-    "/healthz", "/readyz", "/openapi.json", "/docs", "/docs/", "/",
+    "/healthz", "/readyz", "/openapi.json", "/docs", "/docs/", "/", "/ui/",
 };
 
 static bool is_public(const char *path)

@@ -47,7 +47,7 @@ static bool is_known(const char *what)
     return token != NULL;
 }
 
-static int revoke(const char *which)
+static int take_back(const char *which)
 {
     return kv_tokens_revoke(tokens, which, strlen(which));
 }
@@ -89,7 +89,7 @@ END_TEST
 START_TEST(revoking_the_last_leaves_tokens_on)
 {
     ck_assert_int_eq(create("ci", 0), 0);
-    ck_assert_int_eq(revoke("ci"), 0);
+    ck_assert_int_eq(take_back("ci"), 0);
     ck_assert(kv_tokens_on(tokens));
     reopen();
     ck_assert(kv_tokens_on(tokens));
@@ -155,11 +155,11 @@ START_TEST(a_revoked_token_holds_nowhere)
     struct kv_token *held = kv_tokens_find(tokens, text, strlen(text));
     ck_assert_ptr_nonnull(held);
     ck_assert(kv_token_holds(held));
-    ck_assert_int_eq(revoke(held->id), 0);
+    ck_assert_int_eq(take_back(held->id), 0);
     ck_assert(!kv_token_holds(held));
     kv_token_unref(held);
     ck_assert(!is_known(text));
-    ck_assert_int_eq(revoke("ci"), -ENOENT);
+    ck_assert_int_eq(take_back("ci"), -ENOENT);
     reopen();
     ck_assert(!is_known(text));
 }
@@ -180,7 +180,7 @@ START_TEST(a_name_is_taken_until_it_is_revoked)
 {
     ck_assert_int_eq(create("ci", 0), 0);
     ck_assert_int_eq(create("ci", 0), -EEXIST);
-    ck_assert_int_eq(revoke("ci"), 0);
+    ck_assert_int_eq(take_back("ci"), 0);
     ck_assert_int_eq(create("ci", 0), 0);
 }
 END_TEST
@@ -204,7 +204,7 @@ START_TEST(a_token_that_cannot_be_written_is_none)
     memcpy(before, text, sizeof(before));
     ck_assert_int_eq(create("b", 0), -EISDIR);
     ck_assert_str_eq(text, "");
-    ck_assert_int_eq(revoke("a"), -EISDIR);
+    ck_assert_int_eq(take_back("a"), -EISDIR);
     ck_assert(is_known(before));
     ck_assert_int_eq(rmdir(path_of("tokens.new")), 0);
     ck_assert_int_eq(create("b", 0), 0);
