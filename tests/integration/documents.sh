@@ -4,4 +4,5 @@
 # section with a daemon of its own at the usual places, in a mount and a network namespace.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 exec unshare --mount --net python3 "$root/tests/lib/documented.py" \
-    --build "${KV_BUILD:-$root/build}" "$root/README.md" "$root/docs/guide.md"
+    --build "${KV_BUILD:-$root/build}" "$root/README.md" "$root/docs/guide.md" \
+    "$root/docs/http.md"
