@@ -47,6 +47,18 @@ done
 is 'the service starts the kvfsd that was installed' \
     "$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p' "$unit")" /usr/local/bin/kvfsd
 
+# What comes from npm counts only when it is what it was. This npm has something else.
+mkdir -p "$work/copy/packaging" "$work/bin"
+cp "$root/packaging/bundles" "$work/copy/packaging"
+cat >"$work/bin/npm" <<'END'
+#!/bin/sh
+tar -czf other.tgz -C / etc/passwd && echo other.tgz
+END
+chmod +x "$work/bin/npm"
+fails 'a package of npm that has changed is refused' 'SHA-512 differs' \
+    env PATH="$work/bin:$PATH" "$work/copy/packaging/bundles" swagger-ui
+is '... and nothing of it stays' "$(ls -A "$work/copy/vendor")" ''
+
 # With a mount namespace of its own the service would show its mount to nobody else, and
 # without the device it could not mount.
 hiding='(Private(Tmp|Devices|Mounts|Users)|Protect(System|Home|Proc|Kernel[A-Za-z]*|'
