@@ -94,6 +94,8 @@ SAME = [
     (r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} [\d:]{8} GMT", "<time>"),
     (r"\b[A-Z][a-z]{2} +\d+ \d\d:\d\d\b", "<time>"),
     (r"\b[0-9a-f]{32}\b", "<random>"),
+    (r"\bkv_[0-9a-f]{8}_[0-9a-f]{48}\b", "<token>"),
+    (r"^[0-9a-f]{8} (?=<time>)", "<id> "),
     (r"\bis held by \S+ pid \d+", "is held by <host> pid <pid>"),
     (r'"pid":\d+', '"pid":<pid>'),
     (r"\S*/kv-edit-\w+", "/tmp/kv-edit-<random>"),
