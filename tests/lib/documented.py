@@ -141,7 +141,16 @@ def hide_the_machine(scratch):
         fcntl.ioctl(any_socket, 0x8914, request)  # SIOCSIFFLAGS
 
 
-def clear_the_machine():
+def mounted():
+    with open("/proc/self/mounts") as mounts:
+        return [line.split()[1] for line in mounts]
+
+
+def clear_the_machine(standing):
+    """Empty the places; what is mounted beyond `standing` is of a section that broke off."""
+    for target in reversed(mounted()):
+        if target not in standing:
+            subprocess.run(["umount", "-l", target], check=True)
     for place in [*EMPTY, *(f"{place}/kvfs" for place in COPIED)]:
         for entry in pathlib.Path(place).glob("*"):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -204,7 +213,11 @@ class Terminal:
         return True
 
     def lines(self):
-        return [made_same(line) for line in self.printed.replace("\r", "").splitlines()]
+        """What stands there: a line that was begun again, such as a progress bar, is what
+        it was last."""
+        lines = (line.rstrip("\r") for line in self.printed.split("\n"))
+        lines = [made_same(re.sub(r".*\r(\x1b\[K)?", "", line)) for line in lines]
+        return lines[:-1] if not lines[-1] else lines
 
     def take(self):
         """What was printed, which is forgotten."""
@@ -333,7 +346,7 @@ class Tap:
         sys.stdout.flush()
 
 
-def run_document(path, name, build, directory, tap):
+def run_document(path, name, build, directory, standing, tap):
     """A section goes on as long as it is as shown, for what follows stands on it."""
     blocks = read_blocks(path)
     for section in dict.fromkeys(block.section for block in blocks):
@@ -354,7 +367,7 @@ def run_document(path, name, build, directory, tap):
         status = stage.stop()
         if status:
             tap.case(f"{name} ({section}): kvfsd stops", f"exit status {status}")
-        clear_the_machine()
+        clear_the_machine(standing)
 
 
 def main():
@@ -365,12 +378,14 @@ def main():
     tap = Tap()
     with tempfile.TemporaryDirectory(prefix="kvfs-documented.") as scratch:
         hide_the_machine(pathlib.Path(scratch))
-        clear_the_machine()  # of what it has there itself
-        for document in arguments.documents:
-            run_document(document, document.name, arguments.build.resolve(),
-                         pathlib.Path(scratch), tap)
-        os.chdir("/")
-        subprocess.run(["umount", "-l", scratch], check=True)
+        try:
+            standing = mounted()
+            clear_the_machine(standing)  # of what it has there itself
+            for document in arguments.documents:
+                run_document(document, document.name, arguments.build.resolve(),
+                             pathlib.Path(scratch), standing, tap)
+        finally:
+            subprocess.run(["umount", "-l", scratch], check=True)
     print(f"1..{tap.cases}")
     sys.exit(tap.failed != 0)
 
