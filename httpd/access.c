@@ -16,6 +16,13 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+void kv_caller_copy(struct kv_caller *caller, const struct kv_caller *other)
+{
+    *caller = *other;
+    if (caller->token)
+        kv_token_ref(caller->token);
+}
+
 void kv_caller_done(struct kv_caller *caller)
 {
     kv_token_unref(caller->token);
@@ -145,9 +152,13 @@ static void reply_limited(struct kv_request *request, unsigned wait_s)
     kv_reply_header_u64(request, MHD_HTTP_HEADER_RETRY_AFTER, wait_s);
 }
 
-/* With tokens on. False: the answer is prepared. */
-static bool identify(struct kv_request *request)
+bool kv_access_identify(struct kv_request *request)
 {
+    if (!kv_tokens_on(request->http->tokens)) {
+        request->caller = (struct kv_caller){.everything = true,
+                                             .manages = kv_access_is_own_user(request)};
+        return true;
+    }
     const struct kv_field *field = &request->headers.authorization;
     size_t len = 0;
     unsigned wait_s = 0;
@@ -177,10 +188,7 @@ bool kv_access_enter(struct kv_request *request)
     unsigned flags = request->route->flags;
     if (flags & (KV_ROUTE_PUBLIC | KV_ROUTE_OWN_TOKEN))
         return true;
-    if (!kv_tokens_on(request->http->tokens))
-        request->caller = (struct kv_caller){.everything = true,
-                                             .manages = kv_access_is_own_user(request)};
-    else if (!identify(request))
+    if (!kv_access_identify(request))
         return false;
     return flags & (KV_ROUTE_MEMBER | KV_ROUTE_KEYS) || kv_access_check_full(request);
 }

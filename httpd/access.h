@@ -42,6 +42,10 @@ bool kv_access_enter(struct kv_request *request);
 bool kv_access_present(struct kv_request *request, const char *text, size_t len,
                        unsigned *ret_wait_s);
 
+/* With KV_ROUTE_OWN_TOKEN, when there is no other token after all: find out who asks as
+ * for any other route. False: 401 or 429 is prepared. */
+bool kv_access_identify(struct kv_request *request);
+
 /* Whether the other end is root or the daemon's own user, over the Unix socket. */
 bool kv_access_is_own_user(struct kv_request *request);
 
@@ -86,6 +90,9 @@ bool kv_access_holds(const struct kv_request *request);
  * side. 0 and NULL: nothing. -ENOMEM. */
 int kv_access_event(const struct kv_request *request, struct kv_event *event,
                     struct kv_event **ret);
+
+/* Make a caller, which is nobody, the same as another. */
+void kv_caller_copy(struct kv_caller *caller, const struct kv_caller *other);
 
 /* Frees what it holds; it becomes nobody. */
 void kv_caller_done(struct kv_caller *caller);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "httpd/access.h"
 #include "httpd/conn.h"
+#include "httpd/dialects/dialects.h"
 #include "httpd/field.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
@@ -144,6 +145,8 @@ static void http_metrics(struct kv_buf *out, struct kv_http *http)
     metric(out, "http_body_bytes", "gauge", "Memory that request bodies hold.",
            atomic_load(&http->body_memory));
     metric(out, "http_watches", "gauge", "Open watches.", kv_hub_watchers(http->hub));
+    metric(out, "http_sessions", "gauge", "Sessions of Socket.IO.",
+           kv_sessions_count(http->dialects->sessions));
     metric(out, "http_watch_events_total", "counter", "Events sent to watches.",
            atomic_load(&counters->events_sent));
 }
@@ -225,10 +228,10 @@ void kv_admin_status(struct kv_request *request)
     add_store(&json, &status);
     struct kv_budget_figures answers = kv_budget_figures(&http->answers);
     kv_buf_addf(&json,
-                ",\"http\":{\"connections\":%u,\"watches\":%u,\"answer_bytes\":%" PRIu64
-                ",\"max_answer_bytes\":%" PRIu64 "}",
-                kv_conns_count(http->conns), kv_hub_watchers(http->hub), answers.used,
-                answers.max);
+                ",\"http\":{\"connections\":%u,\"watches\":%u,\"sessions\":%u,"
+                "\"answer_bytes\":%" PRIu64 ",\"max_answer_bytes\":%" PRIu64 "}",
+                kv_conns_count(http->conns), kv_hub_watchers(http->hub),
+                kv_sessions_count(http->dialects->sessions), answers.used, answers.max);
     /* It names directories. */
     if (http->more_status && kv_access_allows(request, "", 0, KV_READ))
         http->more_status(http->more_ctx, &json);

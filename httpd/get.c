@@ -2,7 +2,6 @@
 #include "httpd/access.h"
 #include "httpd/describe.h"
 #include "httpd/keys.h"
-#include "httpd/loan.h"
 #include "httpd/longpoll.h"
 #include "httpd/reply.h"
 #include "httpd/value.h"
@@ -69,22 +68,17 @@ static void reply_range(struct kv_request *request, struct kv_record *record)
     kv_record_unref(record);
 }
 
-/* The record of the key; for HEAD it may be bare. A large value that the cache does not
- * have is not read again while an answer is being sent from it. */
+/* The record of the key; for HEAD it may be bare. */
 static int read_record(struct kv_request *request, struct kv_record **ret)
 {
-    struct kv_http *http = request->http;
     KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
-    int err = kv_store_stat(http->store, request->rest, request->rest_len, &record);
-    if (err)
-        return err;
-    if (record->bare && request->method != KV_HEAD) {
-        *ret = kv_loans_find(http->loans, record);
-        return *ret ? 0
-                    : kv_store_get(http->store, request->rest, request->rest_len, ret);
-    }
-    *ret = KV_STEAL(record);
-    return 0;
+    int err =
+        kv_store_stat(request->http->store, request->rest, request->rest_len, &record);
+    if (!err && record->bare && request->method != KV_HEAD)
+        err = kv_value_load(request, request->rest, request->rest_len, &record);
+    if (!err)
+        *ret = KV_STEAL(record);
+    return err;
 }
 
 static void add_json(struct kv_buf *json, struct kv_record *record)

@@ -89,8 +89,9 @@ void kv_hub_park(struct kv_watcher *watcher)
      */
     if (kv_list_empty(&hub->parked))
         hub->scanned = kv_cursor_after(kv_feed_revision(hub->feed));
-    bool stays =
-        !hub->stopped && !kv_cursor_is_before(&watcher->position.cursor, &hub->scanned);
+    bool stays = !hub->stopped && !watcher->roused &&
+                 !kv_cursor_is_before(&watcher->position.cursor, &hub->scanned);
+    watcher->roused = false;
     if (stays) {
         (void)pthread_cond_signal(&hub->wanted);
         watcher->is_parked = true;
@@ -116,6 +117,17 @@ bool kv_hub_unpark(struct kv_watcher *watcher)
     bool was_parked = watcher->is_parked;
     if (was_parked)
         take_out_locked(watcher);
+    return was_parked;
+}
+
+bool kv_hub_rouse(struct kv_watcher *watcher)
+{
+    KV_SCOPED_LOCK(&watcher->hub->lock);
+    bool was_parked = watcher->is_parked;
+    if (was_parked)
+        take_out_locked(watcher);
+    else
+        watcher->roused = true;
     return was_parked;
 }
 

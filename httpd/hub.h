@@ -33,6 +33,7 @@ struct kv_watcher {
     /* hub->lock; parked: also the hub's wake list */
     struct kv_list_node parked, bucket;
     bool is_parked;
+    bool roused; /* it must not park before it has looked around again */
     /* The reader's; while parked hub->lock guards them. */
     struct kv_position position;
     int64_t spoke_ns; /* monotonic: when the client last heard something */
@@ -65,5 +66,11 @@ void kv_hub_park(struct kv_watcher *watcher);
 /* Take it back before that, for good. False: it was not parked, or its wake is on the
  * way. For watchers that have a socket. */
 bool kv_hub_unpark(struct kv_watcher *watcher);
+
+/* There is something for the watcher besides events. True: it was parked, and the
+ * caller owes it a wake. False: it is awake or about to be, and the
+ * next kv_hub_park will wake it at once. The caller sees to it that the watcher lives.
+ */
+bool kv_hub_rouse(struct kv_watcher *watcher);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "httpd/access.h"
+#include "httpd/dialects/socketio.h"
 #include "httpd/import.h"
 #include "httpd/mounts.h"
 #include "httpd/reply.h"
@@ -161,6 +162,7 @@ void kv_request_reset(struct kv_request *request)
     if (request->response && !request->borrowed)
         MHD_destroy_response(request->response);
     kv_record_unref(request->record);
+    kv_socketio_release(request); /* which knows the watcher */
     kv_watcher_free(request->watcher);
     kv_txn_free(request->txn);
     kv_import_free(request->import);

@@ -24,6 +24,7 @@
 #include <stdatomic.h>
 
 struct kv_conns;
+struct kv_dialects;
 struct kv_loans;
 struct kv_mounts_job;
 struct kv_hub;
@@ -36,6 +37,7 @@ struct kv_jwt;
 struct kv_tls_pair;
 struct kv_token;
 struct kv_tokens;
+struct kv_session;
 
 /* How many requests sleep, and whether new ones may: what stopping waits for. */
 struct kv_drain {
@@ -70,6 +72,7 @@ struct kv_http {
     struct kv_conns *conns;
     struct kv_hub *hub;
     struct kv_pump *pump;
+    struct kv_dialects *dialects;
     struct kv_drain drain;
     struct kv_http_counters counters;
     atomic_uint exports;       /* under way */
@@ -154,6 +157,7 @@ struct kv_request {
     bool several_tags;  /* If-Match with a list: a failed compare is tried again */
 
     struct kv_watcher *watcher;
+    struct kv_session *session; /* that it polls, as a watcher */
     struct kv_import *import;
     struct kv_mounts_job *mounting;
 };

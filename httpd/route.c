@@ -8,7 +8,7 @@
 
 #define PARAMS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-static const struct kv_route native[] = {
+static const struct kv_route native_routes[] = {
     {"/v1/keys/", KV_GET | KV_HEAD, KV_ROUTE_KEYS, PARAMS("wait", "since"),
      kv_keys_get},
     {"/v1/keys/", KV_PUT, KV_ROUTE_BODY | KV_ROUTE_KEYS, PARAMS("ttl"), kv_keys_put},
@@ -43,19 +43,27 @@ static const struct kv_route native[] = {
     {"/", KV_GET | KV_HEAD, KV_ROUTE_PUBLIC, NULL, kv_admin_root},
 };
 
+static const struct kv_route_table native = KV_ROUTE_TABLE(native_routes);
+
 /* Searched in this order. */
-static const struct {
-    const struct kv_route *routes;
-    size_t count;
-} tables[] = {
-    {native, sizeof(native) / sizeof(native[0])},
+static const struct kv_route_table *const tables[] = {
+    &native,
+    &kv_reforg_routes,
+    &kv_keyvaluestore_routes,
+    &kv_kvstore_routes,
+    &kv_kvshell_routes,
 };
+
+bool kv_route_is_below(const struct kv_route *route)
+{
+    size_t len = strlen(route->path);
+    return len > 1 && route->path[len - 1] == '/' && !(route->flags & KV_ROUTE_EXACT);
+}
 
 static bool path_matches(const struct kv_route *route, const char *path, size_t len)
 {
     size_t route_len = strlen(route->path);
-    bool below = route_len > 1 && route->path[route_len - 1] == '/';
-    return (below ? len >= route_len : len == route_len) &&
+    return (kv_route_is_below(route) ? len >= route_len : len == route_len) &&
            memcmp(route->path, path, route_len) == 0;
 }
 
@@ -114,8 +122,8 @@ bool kv_route_find(struct kv_request *request)
     size_t len = request->uri.path_len;
     unsigned methods = 0;
     for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
-        for (size_t i = 0; i < tables[t].count; i++) {
-            const struct kv_route *route = &tables[t].routes[i];
+        for (size_t i = 0; i < tables[t]->count; i++) {
+            const struct kv_route *route = &tables[t]->routes[i];
             if (!path_matches(route, path, len))
                 continue;
             methods |= route->methods;
@@ -144,9 +152,9 @@ const struct kv_route *kv_route_next(size_t *state)
 {
     size_t i = (*state)++;
     for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
-        if (i < tables[t].count)
-            return &tables[t].routes[i];
-        i -= tables[t].count;
+        if (i < tables[t]->count)
+            return &tables[t]->routes[i];
+        i -= tables[t]->count;
     }
     return NULL;
 }

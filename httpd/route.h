@@ -12,6 +12,7 @@
 enum kv_route_flags {
     KV_ROUTE_BODY = 1 << 0,       /* the handler wants request->body */
     KV_ROUTE_ANY_PARAMS = 1 << 1, /* the handler looks at the parameters itself */
+    KV_ROUTE_EXACT = 1 << 2,      /* the path ends in '/' and has nothing below it */
 
     /* Whom it is for: one of these, or none, which is who may do everything (access.h).
      */
@@ -37,10 +38,27 @@ struct kv_route {
     kv_take_fn *take; /* NULL: with KV_ROUTE_BODY it comes whole */
 };
 
+struct kv_route_table {
+    const struct kv_route *routes;
+    size_t count;
+};
+
+#define KV_ROUTE_TABLE(array)                                                          \
+    {                                                                                  \
+        (array), sizeof(array) / sizeof((array)[0])                                    \
+    }
+
+/* The dialects, httpd/dialects/NAME.c. */
+extern const struct kv_route_table kv_reforg_routes, kv_keyvaluestore_routes,
+    kv_kvstore_routes, kv_kvshell_routes;
+
 /* Find the route of request->uri and method and set route and rest. When there is none,
  * prepares 404 not_found, 405 method_not_allowed with Allow, or 400
  * invalid_parameter for a parameter that it does not know, and returns false. */
 bool kv_route_find(struct kv_request *request);
+
+/* Whether the route stands for all below its path. */
+bool kv_route_is_below(const struct kv_route *route);
 
 /* Prepare 404 no_such_route. */
 void kv_route_reply_nothing(struct kv_request *request);

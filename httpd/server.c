@@ -16,6 +16,7 @@
 #include "httpd/auth.h"
 #include "httpd/access.h"
 #include "httpd/conn.h"
+#include "httpd/dialects/dialects.h"
 #include "httpd/failures.h"
 #include "httpd/webtoken.h"
 #include "httpd/listen.h"
@@ -189,12 +190,14 @@ static int set_up(struct kv_httpd *httpd, const struct kv_httpd_config *config)
                                             PER_ADDRESS_DEFAULT),
     };
     http->conns = kv_conns_new(&limits);
-    http->hub =
-        kv_hub_new(http, (unsigned)or_default(config->max_watches, WATCHES_DEFAULT));
+    unsigned max_watches = (unsigned)or_default(config->max_watches, WATCHES_DEFAULT);
+    http->hub = kv_hub_new(http, max_watches);
     http->pump = kv_pump_new();
     http->loans = kv_loans_new(&http->answers);
     http->failures = kv_failures_new();
-    if (!http->conns || !http->hub || !http->pump || !http->loans || !http->failures)
+    http->dialects = kv_dialects_new(max_watches);
+    if (!http->conns || !http->hub || !http->pump || !http->loans || !http->failures ||
+        !http->dialects)
         return -ENOMEM;
     err = kv_tokens_open(config->state_dir, config->tokens, &http->tokens);
     return err ? err : kv_jwt_open(config->state_dir, &http->jwt);
@@ -298,6 +301,7 @@ static void *tick_main(void *arg)
         atomic_fetch_add_explicit(&http->counters.timeouts, kv_conns_tick(http->conns),
                                   memory_order_relaxed);
         kv_hub_tick(http->hub);
+        kv_dialects_tick(http->dialects);
         kv_lock(&httpd->tick_lock);
     }
     kv_unlock(&httpd->tick_lock);
@@ -438,6 +442,7 @@ void kv_httpd_stop(struct kv_httpd *httpd)
     kv_conns_free(http->conns);
     kv_drain_done(&http->drain);
     kv_loans_free(http->loans);
+    kv_dialects_free(http->dialects);
     kv_failures_free(http->failures);
     kv_jwt_free(http->jwt);
     kv_tokens_free(http->tokens);

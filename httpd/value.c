@@ -263,6 +263,39 @@ void kv_value_reply(struct kv_request *request, unsigned status,
     request->record = record;
 }
 
+void kv_value_reply_plain(struct kv_request *request, struct kv_record *record,
+                          const char *type)
+{
+    size_t size = (size_t)record->meta.size;
+    struct MHD_Response *response = NULL;
+    int err = 0;
+    if (size <= COPY_MAX)
+        response = copy_response(record->value, size);
+    else
+        err = lent_response(request->http->loans, record, 0, size, &response);
+    if (err) {
+        kv_reply_errno(request, err, record->key, record->key_len);
+    } else {
+        request->answer_bytes = size;
+        kv_reply(request, 200, response);
+        kv_reply_header(request, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+        kv_reply_header(request, "X-Content-Type-Options", "nosniff");
+    }
+    kv_record_unref(record);
+}
+
+int kv_value_load(struct kv_request *request, const void *key, size_t len,
+                  struct kv_record **record)
+{
+    struct kv_record *whole = kv_loans_find(request->http->loans, *record);
+    int err = whole ? 0 : kv_store_get(request->http->store, key, len, &whole);
+    if (err)
+        return err;
+    kv_record_unref(*record);
+    *record = whole;
+    return 0;
+}
+
 void kv_value_reply_part(struct kv_request *request, struct kv_record *record,
                          uint64_t first, uint64_t last)
 {

@@ -12,6 +12,17 @@
 void kv_value_reply(struct kv_request *request, unsigned status,
                     struct kv_record *record);
 
+/* Answer 200 with the whole value and nothing told of it but this type; takes over the
+ * reference. 503 likewise. */
+void kv_value_reply_plain(struct kv_request *request, struct kv_record *record,
+                          const char *type);
+
+/* Replace the bare record of a key by one with the value. A large value that is not in
+ * the cache is not read again while an answer is being sent from it. 0, or what
+ * kv_store_get says. */
+int kv_value_load(struct kv_request *request, const void *key, size_t len,
+                  struct kv_record **record);
+
 /* Answer 206 with bytes first..last; takes over the reference. */
 void kv_value_reply_part(struct kv_request *request, struct kv_record *record,
                          uint64_t first, uint64_t last);

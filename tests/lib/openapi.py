@@ -242,10 +242,10 @@ def example_request(document, path, method):
 def check_example(daemon, document, path, method, operation):
     name = operation['operationId']
     special = openapi_steps.EXAMPLES.get(name, {})
-    for step in special.get('before', []):
-        daemon.ask(**step)
+    answers = [daemon.ask(**step) for step in special.get('before', [])]
     target, headers, body = example_request(document, path, method)
-    for old, new in special.get('instead', {}).items():
+    instead = special.get('instead', {})
+    for old, new in (instead(answers) if callable(instead) else instead).items():
         target = target.replace(old, new)
         body = body and body.replace(old, new)
     answer = daemon.ask(method.upper(), target, headers, body,

@@ -20,12 +20,18 @@ def put(key, value=b'1', **headers):
     return {'method': 'PUT', 'target': f'/v1/keys/{key}', 'headers': headers, 'body': value}
 
 
+def get(target):
+    return {'method': 'GET', 'target': target, 'headers': {}, 'body': None}
+
+
 def mounting(mountpoint):
     return {'local': True, 'instead': {'/srv/app': mountpoint}}
 
 
+SOCKET_IO = '/socket.io/?EIO=4&transport=polling'
+
 # operationId -> before: requests that come first; instead: replacements in target and
-# body; local: over the Unix socket; stream: the answer has no end, so read up to this;
+# body, or what makes them of the answers to those; local: over the Unix socket; stream: the answer has no end, so read up to this;
 # later: after the steps, because nothing is as before then.
 EXAMPLES = {
     'getKey': {'before': [put('app/host')]},
@@ -38,6 +44,13 @@ EXAMPLES = {
     'headTokens': {'local': True},
     'createToken': {'local': True, 'later': True},
     'revokeToken': {'local': True, 'later': True},
+    'reforgGet': {'before': [put('app/host')]},
+    'keyValueStoreGet': {'before': [put('app/host')]},
+    'kvStoreGet': {'before': [put('app/host')]},
+    'kvStoreSubscribe': {'before': [put('app/host')]},
+    'kvShellGet': {'before': [put('app/host')]},
+    'socketIoSend': {'before': [get(SOCKET_IO)],
+                     'instead': lambda answers: {'SID': json.loads(answers[0][2][1:])['sid']}},
     # That file is only there when the browser was fetched.
     'docsFile': {'instead': {'start.js': ''}},
     'headDocsFile': {'instead': {'start.js': ''}},
@@ -237,6 +250,38 @@ def serving():
     yield step(404, 'a file that the web page does not have', 'GET', '/ui/absent')
 
 
+def item(key, value='1'):
+    return json.dumps({'key': key, 'value': value}).encode()
+
+
+def dialects():
+    yield step(400, 'reforg: GET of no key', 'GET', '/api/v1/keys?key=a//b')
+    yield step(404, 'reforg: GET of an absent key', 'GET', '/api/v1/keys?key=absent')
+    yield step(422, 'reforg: GET without a key', 'GET', '/api/v1/keys')
+    yield step(400, 'reforg: PUT of no key', 'PUT', '/api/v1/keys?key=a//b&value=1')
+    yield step(422, 'reforg: PUT without a value', 'PUT', '/api/v1/keys?key=a')
+    yield step(400, 'key-value-store: GET of no key', 'GET', '/kv', item('a//b'))
+    yield step(404, 'key-value-store: GET of an absent key', 'GET', '/kv', item('absent'))
+    yield step(400, 'key-value-store: PUT of no key', 'PUT', '/kv', item('a//b'))
+    yield step(400, 'Socket.IO without a session', 'GET', SOCKET_IO + '&sid=none')
+    yield step(400, 'Socket.IO without one to send to', 'POST', SOCKET_IO + '&sid=none', b'40')
+    yield step(404, 'KV-Store: GET of an absent key', 'GET', '/key/absent')
+    yield step(400, 'KV-Store: GET of no key', 'GET', '/key/a//b')
+    yield step(400, 'KV-Store: DELETE of no key', 'DELETE', '/key/a//b')
+    yield step(200, 'KV-Store: POST over a key', 'POST', '/key/insert', item('s/k'))
+    yield step(400, 'KV-Store: POST of no key', 'POST', '/key/insert', item('a//b'))
+    yield step(201, 'KV-Store: PUT of a new key', 'PUT', '/key/insert', item('dialect/new'))
+    yield step(200, 'KV-Store: subscribe', 'POST', '/subscribe/dialect/new')
+    yield step(200, 'KV-Store: PUT over it', 'PUT', '/key/insert', item('dialect/new', '2'))
+    yield step(200, 'KV-Store: subscribe to an absent key', 'POST', '/subscribe/absent')
+    yield step(400, 'KV-Store: subscribe to no key', 'POST', '/subscribe/a//b')
+    yield step(400, 'KV-Store: PUT of no key', 'PUT', '/key/insert', item('a//b'))
+    yield step(200, 'KV Store: get without a key', 'GET', '/get')
+    yield step(400, 'KV Store: get of no key', 'GET', '/get?key=a//b')
+    yield step(200, 'KV Store: add without a value', 'POST', '/add?key=a')
+    yield step(400, 'KV Store: add of no key', 'POST', '/add?key=a//b&value=1')
+
+
 def steps(mountpoint):
     """All of them, in an order in which each finds what it needs."""
     yield step(201, 'a key', 'PUT', '/v1/keys/s/k', b'1')
@@ -250,6 +295,7 @@ def steps(mountpoint):
     yield from changing()
     yield from watching()
     yield from transferring()
+    yield from dialects()
     yield from mounting_steps(mountpoint)
     yield from tokens()
     yield from serving()

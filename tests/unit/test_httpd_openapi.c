@@ -69,10 +69,10 @@ static bool is_path_of(const struct kv_route *route, const char *path)
     size_t len = strlen(route->path);
     if (strncmp(path, route->path, len) != 0)
         return false;
-    bool below = len > 1 && route->path[len - 1] == '/';
     const char *rest = path + len;
-    return below ? *rest == '{' && strchr(rest, '}') == path + strlen(path) - 1
-                 : *rest == '\0';
+    return kv_route_is_below(route)
+               ? *rest == '{' && strchr(rest, '}') == path + strlen(path) - 1
+               : *rest == '\0';
 }
 
 static const cJSON *find_path(const struct kv_route *route)
