@@ -61,6 +61,7 @@ static bool take_text(struct kv_request *request, const char *text, size_t len)
         return take_token(caller, token);
     if (kv_jwt_check(http->jwt, text, len, kv_clock_realtime_ns() / KV_NS_PER_S, id))
         return false;
+    caller->short_lived = true;
     if (*id)
         return take_token(caller, kv_tokens_find_id(http->tokens, id));
     caller->everything = !kv_tokens_on(http->tokens);

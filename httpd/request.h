@@ -99,6 +99,7 @@ enum kv_method {
 struct kv_caller {
     bool everything;        /* because no token is needed */
     bool manages;           /* tokens */
+    bool short_lived;       /* it was a token that the daemon signed */
     struct kv_token *token; /* otherwise, a reference; NULL: nobody */
 };
 

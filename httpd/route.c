@@ -52,6 +52,7 @@ static const struct kv_route_table *const tables[] = {
     &kv_keyvaluestore_routes,
     &kv_kvstore_routes,
     &kv_kvshell_routes,
+    &kv_kvapp_routes,
 };
 
 bool kv_route_is_below(const struct kv_route *route)

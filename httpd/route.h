@@ -50,7 +50,7 @@ struct kv_route_table {
 
 /* The dialects, httpd/dialects/NAME.c. */
 extern const struct kv_route_table kv_reforg_routes, kv_keyvaluestore_routes,
-    kv_kvstore_routes, kv_kvshell_routes;
+    kv_kvstore_routes, kv_kvshell_routes, kv_kvapp_routes;
 
 /* Find the route of request->uri and method and set route and rest. When there is none,
  * prepares 404 not_found, 405 method_not_allowed with Allow, or 400

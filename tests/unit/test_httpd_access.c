@@ -218,6 +218,11 @@ static const struct {
     {"/get", "GET", "/get?key=hidden/" SECRET, "", 403},
     {"/add", "POST", "/add?key=hidden/new&value=v", "", 403},
     {"/get_all", "GET", "/get_all", "", 200},
+    {"/api/insert", "POST", "/api/insert", "{\"key\":\"hidden/a\",\"value\":\"v\"}",
+     403},
+    {"/api/search", "GET", "/api/search", "{\"key\":\"hidden/" SECRET "\"}", 403},
+    {"/api/search", "GET", "/api/search", "{\"prefix\":\"\"}", 200},
+    {"/api/search", "GET", "/api/search", "{\"prefix\":\"" SECRET "\"}", 204},
 };
 
 #define QUESTIONS (sizeof(questions) / sizeof(*questions))
