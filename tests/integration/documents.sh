@@ -5,4 +5,5 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 exec unshare --mount --net python3 "$root/tests/lib/documented.py" \
     --build "${KV_BUILD:-$root/build}" "$root/README.md" "$root/docs/guide.md" \
-    "$root/docs/operations.md" "$root/docs/http.md" "$root/docs/access.md"
+    "$root/docs/pictures/tour.md" "$root/docs/operations.md" \
+    "$root/docs/http.md" "$root/docs/access.md"
