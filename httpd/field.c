@@ -385,14 +385,12 @@ int kv_time_parse(const char *text, size_t len, int64_t *ret_ns)
     }
     if (end - p != 1 || *p != 'Z')
         return -EINVAL;
-    if (numbers[0] < 1970 || numbers[0] > 2261)
-        return -ERANGE;
     struct tm tm = {.tm_year = numbers[0] - 1900,
                     .tm_mon = numbers[1] - 1,
                     .tm_mday = numbers[2],
                     .tm_hour = numbers[3],
                     .tm_min = numbers[4],
                     .tm_sec = numbers[5]};
-    *ret_ns = (int64_t)timegm(&tm) * KV_NS_PER_S + ns;
-    return 0;
+    *ret_ns = kv_timespec_ns((struct timespec){timegm(&tm), ns});
+    return *ret_ns == INT64_MIN || *ret_ns == INT64_MAX ? -ERANGE : 0;
 }

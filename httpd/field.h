@@ -91,7 +91,7 @@ void kv_http_date(char out[KV_HTTP_DATE_SIZE], int64_t realtime_ns);
 void kv_time_text(char out[KV_TIME_SIZE], int64_t realtime_ns);
 
 /* The time that such a text tells, with 0 to 9 digits behind the point and Z as its
- * zone. 0, -EINVAL, -ERANGE (not within the years 1970 to 2261). */
+ * zone. 0, -EINVAL, -ERANGE (before 1677-09-21 or after 2262-04-11: 64 bits). */
 int kv_time_parse(const char *text, size_t len, int64_t *ret_ns);
 
 /* Append the same as a JSON string. */

@@ -9,9 +9,19 @@
 #define KV_NS_PER_S INT64_C(1000000000)
 #define KV_NS_PER_MS INT64_C(1000000)
 
+/* Times that do not fit, before 1677-09-21 and after 2262-04-11, become the nearest that
+ * does. */
 static inline int64_t kv_timespec_ns(struct timespec ts)
 {
-    return (int64_t)ts.tv_sec * KV_NS_PER_S + ts.tv_nsec;
+    int64_t s = ts.tv_sec, rest = ts.tv_nsec, ns;
+    if (s < 0) { /* both of one sign, so that the earliest time fits, too */
+        s++;
+        rest -= KV_NS_PER_S;
+    }
+    if (__builtin_mul_overflow(s, KV_NS_PER_S, &ns) ||
+        __builtin_add_overflow(ns, rest, &ns))
+        return s < 0 ? INT64_MIN : INT64_MAX;
+    return ns;
 }
 
 /* Floor division, so that times before 1970 keep tv_nsec in 0..999999999. */

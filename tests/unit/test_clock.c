@@ -96,7 +96,34 @@ START_TEST(a_clock_that_was_set_back_puts_no_sync_off)
 }
 END_TEST
 
+START_TEST(times_that_do_not_fit_become_the_nearest)
+{
+    static const struct {
+        struct timespec ts;
+        int64_t ns;
+    } cases[] = {
+        {{0, 0}, 0},
+        {{-1, 999999999}, -1},
+        {{-1, 0}, -KV_NS_PER_S},
+        {{INT64_C(9223372036), 854775807}, INT64_MAX},
+        {{INT64_C(9223372036), 854775808}, INT64_MAX},
+        {{INT64_C(13569465600), 0}, INT64_MAX}, /* in the year 2400 */
+        {{INT64_MAX, 0}, INT64_MAX},
+        {{-INT64_C(9223372037), 145224192}, INT64_MIN},
+        {{-INT64_C(9223372037), 145224193}, INT64_MIN + 1},
+        {{-INT64_C(9223372037), 0}, INT64_MIN},
+        {{INT64_MIN, 0}, INT64_MIN},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ck_assert_int_eq(kv_timespec_ns(cases[i].ts), cases[i].ns);
+        struct timespec back = kv_ns_timespec(cases[i].ns);
+        ck_assert_int_eq(kv_timespec_ns(back), cases[i].ns);
+    }
+}
+END_TEST
+
 KV_SUITE_WITH("clock", store_setup, store_teardown,
+              times_that_do_not_fit_become_the_nearest,
               a_clock_that_was_set_back_ends_no_key_early,
               a_clock_that_was_set_back_puts_no_expiry_off,
               a_clock_that_was_set_forward_ends_what_is_due,

@@ -333,9 +333,16 @@ END_TEST
 
 START_TEST(times_come_back_as_they_were_written)
 {
-    static const int64_t times[] = {0, 1, INT64_C(1795254064518330334),
+    static const int64_t times[] = {0,
+                                    1,
+                                    INT64_C(1795254064518330334),
                                     INT64_C(951782399999999999),
-                                    INT64_C(9190000000000000000)};
+                                    INT64_C(9190000000000000000),
+                                    -1,
+                                    -INT64_C(1000000000),
+                                    -INT64_C(1500000000),
+                                    INT64_MIN + 1,
+                                    INT64_MAX - 1};
     for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
         char text[KV_TIME_SIZE];
         int64_t back = -1;
@@ -358,8 +365,10 @@ START_TEST(times_come_back_as_they_were_written)
                                         "1970-01-32T00:00:00Z",
                                         "1970-01-01T24:00:00Z",
                                         "1970-01-01 00:00:00Z",
-                                        "1969-12-31T23:59:59Z",
-                                        "2262-01-01T00:00:00Z"};
+                                        "1677-09-21T00:12:43Z",
+                                        "0000-01-01T00:00:00Z",
+                                        "2262-04-11T23:47:17Z",
+                                        "9999-12-31T23:59:59Z"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
         ck_assert_msg(kv_time_parse(wrong[i], strlen(wrong[i]), &ns) < 0, "%s",
                       wrong[i]);
