@@ -147,9 +147,8 @@ static const struct {
      "the key is not in the state the request asks for"},
     {-EFBIG, 413, "too_large", "the value is larger than the store allows"},
     {-E2BIG, 413, "too_large",
-     "the transaction is too large: it may have 10000 operations, and delete 100000 "
-     "keys "
-     "and directories together with a directory"},
+     "the transaction is too large: it may have 10000 operations, touch 128 MiB of "
+     "values, and delete 100000 keys and directories together with a directory"},
     {-ENOSPC, 507, "no_space", "the store is full"},
     {-EROFS, 503, "read_only", "the store is read-only after a disk error"},
     {-ESHUTDOWN, 503, "stopping", "the daemon is stopping"},

@@ -123,6 +123,7 @@ static bool reserve_gets(struct kv_request *request, struct kv_txn *txn)
     size_t bytes =
         gets < KV_TXN_GET_BYTES / GET_BYTES ? gets * GET_BYTES : KV_TXN_GET_BYTES;
     txn->get_max_bytes = bytes;
+    txn->get_value_max = GET_BYTES;
     if (bytes == 0)
         return true;
     if (!kv_budget_take(&request->http->answers, bytes))

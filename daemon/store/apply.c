@@ -29,7 +29,8 @@ static int apply_get(struct kv_batch *batch, struct kv_op *op)
     if (err || !found.exists)
         return err;
     found.row.xattrs_len = 0; /* nobody asks for them */
-    bool bare = found.row.meta.size > batch->get_bytes;
+    bool bare = found.row.meta.size > batch->get_bytes ||
+                found.row.meta.size > batch->get_value_max;
     op->result = kv_row_record(&found.row, op->key, op->key_len, bare);
     batch->get_bytes -= bare ? 0 : found.row.meta.size;
     return op->result ? 0 : -ENOMEM;
@@ -251,6 +252,7 @@ int kv_apply_txn(struct kv_batch *batch, struct kv_txn *txn)
         return batch->broken;
     struct kv_batch_mark mark = kv_batch_mark(batch);
     batch->get_bytes = txn->get_max_bytes;
+    batch->get_value_max = txn->get_value_max;
     batch->tree_rows = 0;
     int err = evaluate(batch, txn);
     struct kv_op *ops = txn->succeeded ? txn->ops : txn->else_ops;

@@ -151,6 +151,7 @@ int kv_batch_change(struct kv_batch *batch, enum kv_change_kind kind,
         .key = key,
         .key_len = key_len,
     };
+    batch->value_bytes += record && !record->bare ? record->meta.size : 0;
     return 0;
 }
 
@@ -200,7 +201,6 @@ int kv_batch_event(struct kv_batch *batch, enum kv_event_type type,
     event->revision = kv_batch_revision(batch);
     event->time_ns = batch->now_ns;
     batch->events[batch->event_count++] = event;
-    batch->value_bytes += record->bare ? 0 : record->meta.size;
     if (ret)
         *ret = event;
     return 0;

@@ -43,8 +43,9 @@ struct kv_batch {
 
     struct kv_event **events;
     size_t event_count, event_room;
-    size_t value_bytes; /* of the events, those that were rolled back included */
+    size_t value_bytes; /* of the changes, those that were rolled back included */
     size_t get_bytes;   /* of values that the transaction under way may still get */
+    size_t get_value_max; /* of one of them */
     size_t tree_rows;   /* that it deleted with their directory */
     struct kv_change *changes;
     size_t change_count, change_room;

@@ -27,7 +27,7 @@ int kv_txn_new(uint32_t origin, kv_txn_done_fn *done, void *ctx, struct kv_txn *
     if (!txn)
         return -ENOMEM;
     txn->origin = origin;
-    txn->get_max_bytes = KV_TXN_GET_BYTES;
+    txn->get_max_bytes = txn->get_value_max = KV_TXN_GET_BYTES;
     txn->done = done;
     txn->ctx = ctx;
     *ret = txn;

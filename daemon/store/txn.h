@@ -140,6 +140,7 @@ struct kv_txn {
     size_t else_count;
     bool has_else; /* without an else branch a failed compare is -ECANCELED */
     size_t get_max_bytes; /* of the values that GETs return altogether */
+    size_t get_value_max; /* of one of them; longer ones are left out */
     kv_txn_done_fn *done;
     void *ctx;
     bool kept; /* goes back to who submitted it instead of being freed after done, which
@@ -202,11 +203,12 @@ int kv_op_set_xattr(struct kv_op *op, const void *name, size_t name_len,
                     const void *value, size_t value_len, int mode);
 
 #define KV_TXN_OPS_MAX 10000
-#define KV_TXN_GET_BYTES (1u << 20) /* get_max_bytes, unless it is set */
+#define KV_TXN_GET_BYTES (1u << 20) /* get_max_bytes and get_value_max, unless set */
 /* Keys and directories. Each is an event of the one revision and costs the committer some
  * microseconds and 1 KiB of memory, and all other writes wait for it. */
 #define KV_TXN_TREE_MAX 100000
-/* Of values in the events of a transaction, past which it may do nothing more. */
+/* Of values in the records that a transaction makes, also when it changes only what is
+ * told of them (expiry, name), past which it may do nothing more. */
 #define KV_TXN_VALUE_BYTES (128u << 20)
 
 #endif

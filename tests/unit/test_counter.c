@@ -164,6 +164,24 @@ START_TEST(gets_hold_no_more_than_their_bound)
 }
 END_TEST
 
+START_TEST(a_get_leaves_the_room_of_the_others_alone)
+{
+    ck_assert_int_eq(put_sized("long", 1001, 'x'), 0);
+    ck_assert_int_eq(put_sized("short", 1000, 'x'), 0);
+    struct kv_txn *txn = txn_make();
+    txn->get_max_bytes = 2000;
+    txn->get_value_max = 1000;
+    (void)txn_add(txn, KV_OP_GET, "long");
+    (void)txn_add(txn, KV_OP_GET, "short");
+    (void)txn_add(txn, KV_OP_GET, "short");
+    ck_assert_int_eq(kv_store_commit(store, txn), 0);
+    ck_assert(txn->ops[0].result->bare);
+    ck_assert(!txn->ops[1].result->bare);
+    ck_assert(!txn->ops[2].result->bare);
+    kv_txn_free(txn);
+}
+END_TEST
+
 KV_SUITE_WITH("counter", setup, store_teardown,
               counting_makes_the_key_and_goes_both_ways,
               counting_keeps_the_line_end_that_echo_wrote,
@@ -172,4 +190,5 @@ KV_SUITE_WITH("counter", setup, store_teardown,
               only_files_count, steps_of_one_transaction_add_up,
               a_get_sees_what_came_before_it_in_the_transaction,
               a_transaction_of_gets_makes_no_revision,
-              gets_hold_no_more_than_their_bound)
+              gets_hold_no_more_than_their_bound,
+              a_get_leaves_the_room_of_the_others_alone)

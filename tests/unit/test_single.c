@@ -523,8 +523,28 @@ START_TEST(a_failed_operation_leaves_no_trace)
 }
 END_TEST
 
+START_TEST(values_that_are_only_given_an_expiry_count_as_well)
+{
+    size_t fits = KV_TXN_VALUE_BYTES / store_config.max_value_bytes + 1;
+    ck_assert_int_eq(put_sized("k", store_config.max_value_bytes, 'x'), 0);
+    for (size_t count = fits; count <= fits + 1; count++) {
+        struct kv_txn *txn = txn_make();
+        for (size_t i = 0; i < count; i++) {
+            struct kv_op *op = txn_add(txn, KV_OP_SET_META, "k");
+            op->set = KV_SET_EXPIRY;
+            op->meta.expiry_ns = INT64_MAX;
+        }
+        ck_assert_int_eq(kv_store_commit(store, txn), count == fits ? 0 : -E2BIG);
+        ck_assert(count == fits || txn->failed == fits);
+        kv_txn_free(txn);
+    }
+}
+END_TEST
+
 KV_SUITE_WITH(
-    "single", store_setup, store_teardown, a_put_makes_a_key_with_the_defaults,
+    "single", store_setup, store_teardown,
+    values_that_are_only_given_an_expiry_count_as_well,
+    a_put_makes_a_key_with_the_defaults,
     an_overwrite_keeps_the_metadata_and_counts_the_version,
     a_deleted_key_that_is_put_again_is_another, a_put_sets_the_metadata_it_names,
     a_put_without_a_type_in_its_mode_is_a_files, a_put_over_a_symbolic_link_replaces_it,
