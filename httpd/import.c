@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "httpd/access.h"
 #include "httpd/field.h"
+#include "httpd/importdirs.h"
 #include "httpd/importline.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
@@ -25,11 +26,12 @@
 #define LINE_EXTRA (1 << 20)
 
 struct kv_import {
-    struct kv_buf line;          /* the part of a line that has come */
-    struct kv_txn *next;         /* being filled; NULL: none yet */
-    uint64_t lines[BATCH_LINES]; /* of its operations */
-    size_t bytes;                /* of its lines */
-    uint64_t charged;            /* for line and next, beyond BATCH_BYTES each */
+    struct kv_buf line;  /* the part of a line that has come */
+    struct kv_txn *next; /* being filled; NULL: none yet */
+    uint64_t lines[BATCH_LINES + 2 * KV_IMPORT_DIRS_OPS]; /* of its operations */
+    struct kv_import_dirs dirs;                           /* that are being filled */
+    size_t bytes;                                         /* of its lines */
+    uint64_t charged; /* for line and next, beyond BATCH_BYTES each */
     uint64_t skip;
     uint64_t number; /* lines that have come whole */
     uint64_t done;   /* the last line before which everything is committed or skipped */
@@ -139,8 +141,10 @@ static void end_txn(struct kv_request *request)
 
 static void count_done(struct kv_import *import, const struct kv_txn *txn)
 {
-    for (size_t i = 0; i < txn->op_count; i++)
-        ++*(txn->ops[i].type == KV_OP_MKDIR ? &import->directories : &import->keys);
+    for (size_t i = 0; i < txn->op_count; i++) {
+        import->directories += txn->ops[i].type == KV_OP_MKDIR;
+        import->keys += txn->ops[i].type == KV_OP_PUT;
+    }
     if (txn->op_count > 0)
         import->done = import->lines[txn->op_count - 1];
     import->revision = txn->revision;
@@ -210,6 +214,31 @@ static bool may_write(struct kv_request *request)
     return false;
 }
 
+/* The times of directories that are complete, now that an operation was added for a
+ * line (or, added false, no more lines will come). False: no memory. */
+static bool set_times(struct kv_import *import, bool added)
+{
+    struct kv_txn *txn = import->next;
+    size_t ops = txn->op_count;
+    const struct kv_op *op = added ? &txn->ops[ops - 1] : NULL;
+    bool opens = op && op->type == KV_OP_MKDIR && (op->set & KV_SET_MTIME);
+    int64_t mtime_ns = op ? op->meta.mtime_ns : 0;
+    size_t len = op ? op->key_len : 0;
+    char key[KV_KEY_MAX];
+    if (op)
+        memcpy(key, op->key, len); /* ops may move */
+    int err = kv_import_dirs_pass(&import->dirs, op ? key : NULL, len, txn);
+    if (err) {
+        stop_at_errno(import, import->number, err);
+        return false;
+    }
+    if (opens)
+        kv_import_dirs_open(&import->dirs, key, len, mtime_ns);
+    for (size_t i = added ? ops - 1 : ops; i < txn->op_count; i++)
+        import->lines[i] = import->number;
+    return true;
+}
+
 /* Parse the line that has come whole. False: it is wrong. */
 static bool add_line(struct kv_request *request, const char *text, size_t len)
 {
@@ -225,12 +254,13 @@ static bool add_line(struct kv_request *request, const char *text, size_t len)
         import->code = err == -EINVAL ? "invalid_line" : "no_memory";
         return false;
     }
-    if (import->next->op_count > ops && !may_write(request))
+    bool added = import->next->op_count > ops;
+    if (added && !may_write(request))
         return false;
     import->bytes += len;
-    if (import->next->op_count > ops)
-        import->lines[ops] = import->number;
-    else if (ops == 0) /* blank, and nothing waits before it */
+    if (added)
+        return set_times(import, true);
+    if (ops == 0) /* blank, and nothing waits before it */
         import->done = import->number;
     return true;
 }
@@ -238,7 +268,7 @@ static bool add_line(struct kv_request *request, const char *text, size_t len)
 static bool is_full(const struct kv_import *import)
 {
     return import->next &&
-           (import->next->op_count == BATCH_LINES || import->bytes >= BATCH_BYTES);
+           (import->next->op_count >= BATCH_LINES || import->bytes >= BATCH_BYTES);
 }
 
 /* Count memory beyond what an import has anyway. */
@@ -351,6 +381,18 @@ static void resume_finish(struct kv_request *request)
     finish(request);
 }
 
+/* Nothing more comes into any of them. */
+static void end_directories(struct kv_import *import)
+{
+    if (import->wrong || import->dirs.count == 0)
+        return;
+    int err = import->next ? 0 : kv_txn_new(KV_ORIGIN_HTTP, NULL, NULL, &import->next);
+    if (err)
+        stop_at_errno(import, import->number, err);
+    else
+        (void)set_times(import, false);
+}
+
 /* The body has ended. */
 void kv_import_post(struct kv_request *request)
 {
@@ -361,6 +403,7 @@ void kv_import_post(struct kv_request *request)
         return;
     if (import->line.len > 0)
         (void)end_line(request, NULL, 0);
+    end_directories(import);
     if (submit(request, resume_finish) || request->response)
         return;
     if (!import->wrong)

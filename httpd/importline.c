@@ -9,6 +9,7 @@
 #include "store/xattr.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 enum {
@@ -151,8 +152,12 @@ static int read_expiry(struct line *line, struct kv_op *op)
     if (line->members[TTL].data)
         return kv_member_ttl("ttl", line->members[TTL], &op->meta.expiry_ns,
                              line->rule);
-    return line->members[EXPIRES].data ? read_time(line, EXPIRES, &op->meta.expiry_ns)
-                                       : 0;
+    if (!line->members[EXPIRES].data)
+        return 0;
+    int err = read_time(line, EXPIRES, &op->meta.expiry_ns);
+    if (!err && op->meta.expiry_ns <= 0)
+        op->meta.expiry_ns = 1; /* over, too: 0 would mean never */
+    return err;
 }
 
 static int read_meta(struct line *line, struct kv_op *op)
@@ -214,6 +219,8 @@ static int read_attribute(struct line *line, struct kv_span object)
     if (name.len < 6 || memcmp(name.data, "user.", 5) != 0 ||
         memchr(name.data, '\0', name.len))
         return wrong(line, "the name of an attribute begins with 'user.'");
+    if (name.len >= 8 && memcmp(name.data, "user.kv.", 8) == 0)
+        return wrong(line, "attributes 'user.kv.' are the store's own");
     return add_attribute(line, name.data, name.len, value.data, value.len);
 }
 
@@ -241,6 +248,18 @@ static int read_attributes(struct line *line)
 
 /* -- The whole line -- */
 
+/* What symlink(2) would refuse. */
+static int check_target(struct line *line, const struct kv_buf *target)
+{
+    if (target->len == 0)
+        return wrong(line, "the target of a symbolic link is empty");
+    if (target->len >= PATH_MAX)
+        return wrong(line, "the target of a symbolic link is longer than 4095 bytes");
+    if (memchr(target->data, '\0', target->len))
+        return wrong(line, "the target of a symbolic link holds a NUL byte");
+    return 0;
+}
+
 static int add_op(struct line *line, struct kv_txn *txn)
 {
     struct kv_op *op;
@@ -256,7 +275,9 @@ static int add_op(struct line *line, struct kv_txn *txn)
     if (!err && line->members[VALUE].data)
         err = kv_member_bytes("value", line->members[VALUE], line->members[ENCODING],
                               &op->value, line->rule);
-    return err ? err : kv_buf_error(&op->value);
+    if (!err)
+        err = kv_buf_error(&op->value);
+    return !err && line->type == S_IFLNK ? check_target(line, &op->value) : err;
 }
 
 static int read_line(struct line *line, const char *text, size_t len,

@@ -145,8 +145,10 @@ static size_t stream_body(struct kv_request *request, const char *data, size_t l
     request->received += taken;
     request->body_sleeps = request->stage == KV_STAGE_ASLEEP;
     request->sleep_start_ns = kv_clock_monotonic_ns();
-    if (request->body_sleeps)
+    if (request->body_sleeps) {
+        kv_conn_deadline(kv_request_conn(request), 0); /* until wake_body */
         return len - taken;
+    }
     extend_deadline(request);
     request->discard = request->response != NULL;
     return 0;

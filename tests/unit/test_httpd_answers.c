@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -20,12 +21,12 @@ static struct kv_httpd *server;
 static char *dir;
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-static void start_server(void)
+static void start_server(uint64_t max_memory_bytes)
 {
     struct kv_httpd_config config = {
         .socket_path = address.sun_path,
         .state_dir = dir,
-        .max_memory_bytes = 2 * LARGE,
+        .max_memory_bytes = max_memory_bytes,
         .transfer_timeout_s = 1,
     };
     ck_assert_int_eq(kv_httpd_start(store, &config, &server), 0);
@@ -39,7 +40,7 @@ static void setup(void)
     dir = temp_dir_make();
     int len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", dir);
     ck_assert_int_lt(len, (int)sizeof(address.sun_path));
-    start_server();
+    start_server(2 * LARGE);
 }
 
 static void teardown(void)
@@ -202,7 +203,7 @@ START_TEST(answers_of_one_version_count_once_without_a_cache)
     kv_httpd_stop(server);
     store_config.cache_bytes = 1; /* keeps nothing */
     store_reopen();
-    start_server();
+    start_server(2 * LARGE);
     answers_count_once();
 }
 END_TEST
@@ -359,6 +360,69 @@ START_TEST(gets_of_a_transaction_count_until_they_are_answered)
 }
 END_TEST
 
+/* The committer stands still behind its first commit until it is let go. */
+static int standing[2], let_go[2];
+static atomic_bool stood;
+
+static void stand_still(void *ctx, struct kv_event *const *events, size_t count,
+                        const uint64_t *touched_ids, size_t touched_count)
+{
+    char byte = 0;
+    (void)ctx, (void)events, (void)count, (void)touched_ids, (void)touched_count;
+    if (atomic_exchange(&stood, true))
+        return;
+    ck_assert_int_eq(write(standing[1], &byte, 1), 1);
+    ck_assert_int_eq(read(let_go[0], &byte, 1), 1);
+}
+
+static void send_lines(int fd, int from, int to)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf text = {0};
+    for (int i = from; i < to; i++)
+        kv_buf_addf(&text, "{\"key\":\"k%06d\",\"value\":\"v\"}\n", i);
+    send_all(fd, text.data, text.len);
+}
+
+/* Another one, which has longer because it has sent more, is cut off meanwhile. */
+START_TEST(an_import_has_the_time_that_its_commits_take)
+{
+    enum { LINES = 1500, LINE = 30, MORE = 256 * KIB };
+    struct kv_observer observer = {.fn = stand_still};
+    static char more[MORE];
+    char text[200], byte;
+    atomic_store(&stood, false);
+    ck_assert_int_eq(pipe(standing) | pipe(let_go), 0);
+    kv_httpd_stop(server);
+    start_server(0); /* an import needs more room than the others here have */
+    kv_store_add_observer(store, &observer);
+    int import = dial(), other = dial();
+    send_all(import, text,
+             (size_t)snprintf(text, sizeof(text),
+                              "POST /v1/import HTTP/1.1\r\nHost: localhost\r\n"
+                              "Content-Length: %d\r\n\r\n",
+                              LINES * LINE));
+    send_lines(import, 0, LINES - 1);
+    ck_assert_int_eq(read(standing[0], &byte, 1), 1);
+    send_all(other, text,
+             (size_t)snprintf(text, sizeof(text),
+                              "PUT /v1/keys/other HTTP/1.1\r\nHost: localhost\r\n"
+                              "Content-Length: %d\r\n\r\n",
+                              MORE + 1));
+    send_all(other, more, sizeof(more));
+    ck_assert_uint_eq(receive(other, &byte, 1), 0);
+    ck_assert_int_eq(write(let_go[1], &byte, 1), 1);
+    send_lines(import, LINES - 1, LINES);
+    ck_assert_int_eq(strncmp(head(import), "HTTP/1.1 200", 12), 0);
+    kv_store_remove_observer(store, &observer);
+    close(import);
+    close(other);
+    for (int i = 0; i < 2; i++) {
+        close(standing[i]);
+        close(let_go[i]);
+    }
+}
+END_TEST
+
 KV_SUITE_WITH("httpd_answers", setup, teardown,
               answer_is_compressed_while_there_is_room_for_it,
               gets_of_a_transaction_count_until_they_are_answered,
@@ -368,4 +432,5 @@ KV_SUITE_WITH("httpd_answers", setup, teardown,
               answer_that_is_taken_byte_by_byte_is_cut,
               watch_that_does_not_read_is_cut_and_one_that_waits_is_not,
               watch_goes_on_without_values_when_answers_have_no_room,
-              body_that_is_kept_for_another_try_counts_twice)
+              body_that_is_kept_for_another_try_counts_twice,
+              an_import_has_the_time_that_its_commits_take)

@@ -4,6 +4,7 @@
 #include "suite.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static struct kv_txn *txn;
 static struct kv_buf rule;
@@ -133,12 +134,46 @@ START_TEST(what_is_wrong_is_told_and_leaves_no_operation)
          "'user.'"},
         {"{\"key\":\"a\",\"value\":\"\",\"content_type\":\"none\"}", "'content_type'"},
         {"{\"key\":\"a\",\"value\":1}", "'value' must be a string"},
+        {"{\"key\":\"a\",\"value\":\"\",\"attributes\":[{\"name\":\"user.kv.ttl\","
+         "\"value\":\"1\"}]}",
+         "'user.kv.'"},
+        {"{\"key\":\"a\",\"value\":\"\",\"type\":\"symlink\"}", "is empty"},
+        {"{\"key\":\"a\",\"value\":\"b\\u0000\",\"type\":\"symlink\"}", "a NUL byte"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         ck_assert_int_eq(line(cases[i].text), -EINVAL);
         ck_assert_msg(strstr(rule.data, cases[i].rule), "%s: %s", cases[i].text,
                       rule.data);
         ck_assert_uint_eq(txn->op_count, 0);
+    }
+}
+END_TEST
+
+START_TEST(the_target_of_a_link_is_as_long_as_a_path)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf text = {0};
+    for (int len = 4095; len <= 4096; len++) {
+        kv_buf_reset(&text);
+        kv_buf_addf(&text, "{\"key\":\"l\",\"type\":\"symlink\",\"value\":\"%0*d\"}",
+                    len, 0);
+        kv_buf_addc(&text, '\0');
+        ck_assert_int_eq(line(text.data), len == 4095 ? 0 : -EINVAL);
+    }
+    ck_assert_ptr_nonnull(strstr(rule.data, "longer than 4095"));
+    ck_assert_uint_eq(txn->op_count, 1);
+}
+END_TEST
+
+START_TEST(an_expiry_long_ago_is_not_none)
+{
+    static const char *const times[] = {"1970-01-01T00:00:00Z", "1969-12-31T00:00:00Z",
+                                        "1700-01-01T00:00:00Z"};
+    for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+        char text[100];
+        (void)snprintf(text, sizeof(text),
+                       "{\"key\":\"a\",\"value\":\"\",\"expires\":\"%s\"}", times[i]);
+        ck_assert_int_eq(line(text), 0);
+        ck_assert_int_eq(last()->meta.expiry_ns, 1);
     }
 }
 END_TEST
@@ -158,4 +193,5 @@ END_TEST
 KV_SUITE_WITH("httpd_importline", setup, teardown, a_key_and_a_value_are_enough,
               every_member_arrives, links_and_directories_are_made_of_their_type,
               blank_lines_are_nothing, what_is_wrong_is_told_and_leaves_no_operation,
+              the_target_of_a_link_is_as_long_as_a_path, an_expiry_long_ago_is_not_none,
               a_wrong_line_leaves_those_before_it)
