@@ -68,11 +68,11 @@ static bool take_text(struct kv_request *request, const char *text, size_t len)
     return caller->everything;
 }
 
-/* The address as far as it tells one client from another: of IPv6 the network. */
 static uint64_t address_of(const struct kv_conn *conn)
 {
     uint64_t address;
-    memcpy(&address, conn->address, sizeof(address));
+    _Static_assert(sizeof(address) == sizeof(conn->network), "the same");
+    memcpy(&address, conn->network, sizeof(address));
     return address;
 }
 

@@ -118,6 +118,24 @@ bool kv_origin_valid(const char *origin)
     return false;
 }
 
+void kv_address_network(const struct sockaddr *address,
+                        unsigned char ret[KV_NETWORK_SIZE])
+{
+    memset(ret, 0, KV_NETWORK_SIZE);
+    if (address->sa_family == AF_INET) {
+        struct sockaddr_in v4;
+        memcpy(&v4, address, sizeof(v4));
+        memcpy(ret, &v4.sin_addr, sizeof(v4.sin_addr));
+    } else if (address->sa_family == AF_INET6) {
+        struct sockaddr_in6 v6;
+        memcpy(&v6, address, sizeof(v6));
+        if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+            memcpy(ret, v6.sin6_addr.s6_addr + 12, sizeof(struct in_addr));
+        else
+            memcpy(ret, v6.sin6_addr.s6_addr, KV_NETWORK_SIZE);
+    }
+}
+
 bool kv_address_is_loopback(const struct sockaddr *address)
 {
     if (address->sa_family == AF_UNIX)

@@ -35,6 +35,12 @@ bool kv_origin_allowed(const char *origin, size_t len, const char *const *allowe
  * more. */
 bool kv_origin_valid(const char *origin);
 
+/* What tells one client from another: its IPv4 address, also when mapped, or of IPv6
+ * the network of 64 bits, in which one client has as many addresses as it likes. */
+#define KV_NETWORK_SIZE 8
+void kv_address_network(const struct sockaddr *address,
+                        unsigned char ret[KV_NETWORK_SIZE]);
+
 /* 127.0.0.0/8 and ::1, also when mapped; a Unix address counts as loopback. */
 bool kv_address_is_loopback(const struct sockaddr *address);
 

@@ -49,17 +49,14 @@ void kv_conns_free(struct kv_conns *conns)
     free(conns);
 }
 
-static void set_address(struct kv_conn *conn, const struct sockaddr *address)
+static void set_address(struct kv_conn *conn)
 {
+    const struct sockaddr *address =
+        MHD_get_connection_info(conn->request.connection,
+                                MHD_CONNECTION_INFO_CLIENT_ADDRESS)
+            ->client_addr;
     conn->loopback = kv_address_is_loopback(address);
-    if (address->sa_family == AF_INET)
-        memcpy(conn->address,
-               (const char *)address + offsetof(struct sockaddr_in, sin_addr),
-               sizeof(struct in_addr));
-    else if (address->sa_family == AF_INET6)
-        memcpy(conn->address,
-               (const char *)address + offsetof(struct sockaddr_in6, sin6_addr),
-               sizeof(struct in6_addr));
+    kv_address_network(address, conn->network);
 }
 
 /* Count those of the same address. Linear in one bucket, which the limit itself keeps
@@ -67,12 +64,12 @@ static void set_address(struct kv_conn *conn, const struct sockaddr *address)
 static unsigned add_to_bucket_locked(struct kv_conns *conns, struct kv_conn *conn)
 {
     struct kv_list_node *bucket =
-        &conns->buckets[kv_hash(conn->address, sizeof(conn->address)) % BUCKETS];
+        &conns->buckets[kv_hash(conn->network, sizeof(conn->network)) % BUCKETS];
     unsigned count = 1;
     KV_LIST_FOREACH(it, bucket)
     {
         const struct kv_conn *other = KV_CONTAINER_OF(it, struct kv_conn, bucket);
-        count += memcmp(other->address, conn->address, sizeof(conn->address)) == 0;
+        count += memcmp(other->network, conn->network, sizeof(conn->network)) == 0;
     }
     kv_list_push_back(bucket, &conn->bucket);
     return count;
@@ -93,9 +90,7 @@ struct kv_conn *kv_conn_started(struct kv_http *http, struct MHD_Connection *con
     if (local)
         conn->loopback = true;
     else
-        set_address(conn, MHD_get_connection_info(connection,
-                                                  MHD_CONNECTION_INFO_CLIENT_ADDRESS)
-                              ->client_addr);
+        set_address(conn);
     kv_list_init(&conn->bucket);
     kv_conn_deadline(conn, http->header_timeout_ns);
     KV_SCOPED_LOCK(&conns->lock);

@@ -34,7 +34,7 @@ void kv_cors_finish(struct kv_request *request)
                    request->cors_origin);
     kv_reply_header(request, "Access-Control-Allow-Origin", origin);
     kv_reply_header(request, "Access-Control-Expose-Headers",
-                    "ETag, X-Kv-Deleted, X-Kv-Expires, X-Kv-Revision, X-Kv-Type, "
-                    "X-Kv-Version");
+                    "Allow, Content-Range, ETag, Retry-After, X-Kv-Deleted, "
+                    "X-Kv-Expires, X-Kv-Revision, X-Kv-Type, X-Kv-Version");
     kv_reply_header(request, MHD_HTTP_HEADER_VARY, "Origin");
 }

@@ -4,6 +4,7 @@
  * looked at; in bytes of values read from the store; and in bytes of JSON, because
  * escapes make up to six bytes of one. */
 #include "base/json.h"
+#include "base/utf8.h"
 #include "httpd/access.h"
 #include "httpd/describe.h"
 #include "httpd/field.h"
@@ -99,8 +100,19 @@ static void add_key(struct kv_buf *json, const struct kv_record *record, bool va
     kv_buf_addc(json, '}');
 }
 
-/* Keys and directories apart, as many of both as fit a page; how many. Directory names
- * that are not UTF-8 are lossy; each also stands in its keys. */
+/* A string; an object, as keys are, when that could not hold it. */
+static void add_directory(struct kv_buf *json, const struct kv_record *record)
+{
+    if (kv_utf8_valid(record->key, record->key_len)) {
+        kv_json_string(json, record->key, record->key_len);
+        return;
+    }
+    kv_buf_addc(json, '{');
+    kv_json_bytes(json, "key", record->key, record->key_len);
+    kv_buf_addc(json, '}');
+}
+
+/* Keys and directories apart, as many of both as fit a page; how many. */
 static size_t add_rows(struct kv_buf *keys, struct kv_buf *directories,
                        const struct kv_list *list, bool values)
 {
@@ -112,7 +124,7 @@ static size_t add_rows(struct kv_buf *keys, struct kv_buf *directories,
         if (out->len > (out == keys ? keys_start : 0))
             kv_buf_addc(out, ',');
         if (out == directories)
-            kv_json_string(out, record->key, record->key_len);
+            add_directory(out, record);
         else
             add_key(out, record, values);
     }

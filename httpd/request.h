@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/list.h"
+#include "httpd/auth.h"
 #include "httpd/budget.h"
 #include "httpd/gate.h"
 #include "httpd/server.h"
@@ -166,7 +167,7 @@ struct kv_request {
 struct kv_conn {
     struct kv_list_node node;   /* conns->lock */
     struct kv_list_node bucket; /* conns->lock */
-    unsigned char address[16];
+    unsigned char network[KV_NETWORK_SIZE]; /* of its address */
     bool local; /* Unix socket */
     bool loopback;
     struct kv_tls_pair *tls; /* NULL: plain */

@@ -11,8 +11,8 @@ struct kv_scan {
     struct kv_view *view;
     struct kv_walk *walk;
     uint64_t revision;
-    bool begun;
-    size_t from_len;           /* of the directory and the slash behind it */
+    bool begun, below; /* it has shown the directory; it has gone on behind that */
+    size_t from_len;   /* of the directory and the slash behind it */
     char from[KV_KEY_MAX + 1]; /* what all keys of the scan begin with */
 };
 
@@ -60,9 +60,17 @@ static int step(struct kv_scan *scan, struct kv_slice *key, struct kv_slice *val
     /* Behind the root's own row, which is a single NUL. */
     const struct kv_slice first = {scan->from_len ? scan->from : "\x01",
                                    scan->from_len ? scan->from_len : 1};
-    int err = scan->begun ? kv_walk_next(scan->walk, key, value)
+    if (!scan->begun) {
+        scan->begun = true;
+        if (scan->from_len > 0)
+            return kv_walk_seek(scan->walk,
+                                (struct kv_slice){scan->from, scan->from_len - 1}, key,
+                                value);
+    }
+    /* Other keys ("dir-") stand between a directory and what is in it. */
+    int err = scan->below ? kv_walk_next(scan->walk, key, value)
                           : kv_walk_seek(scan->walk, first, key, value);
-    scan->begun = true;
+    scan->below = true;
     if (err)
         return err;
     bool inside =

@@ -21,8 +21,8 @@ struct kv_scan_row {
     const void *value; /* meta.size bytes; nothing for a directory */
 };
 
-/* Begin before the first of what lies below directory dir (dir_len 0: the root), in
- * byte order of keys. -ENOENT, -ENOTDIR, -ENAMETOOLONG, -ENOMEM, -EMFILE, -EIO. */
+/* Begin before directory dir, behind which comes what lies below it, in byte order of
+ * keys (dir_len 0: everything, but not the root itself). -ENOENT, -ENOTDIR, -ENAMETOOLONG, -ENOMEM, -EMFILE, -EIO. */
 int kv_scan_open(struct kv_store *store, const void *dir, size_t dir_len,
                  struct kv_scan **ret);
 

@@ -240,6 +240,10 @@ while pages=$((pages + 1)) && [ "$pages" -lt 10 ]; do
 done
 is 'pages of two give each key once' "$(lines "${paged[@]}")" "$(lines "${all[@]}")"
 is '... in as many pages as it takes' "$pages" 3
+put 'l2/na%ffme/x' v >/dev/null
+is 'a directory whose name is not UTF-8 comes as base64' \
+    "$(list 'dir=l2&delimiter=/' | jq -c .directories)" '[{"key":"bDIvbmH/bWU=","key_encoding":"base64"}]'
+is '... and kv lists it' "$("$kv" --url "$url" ls l2 | xxd -p)" "$(printf 'l2/na\xffme/\n' | xxd -p)"
 is 'with a delimiter, too' \
     "$(list 'dir=l&delimiter=/&limit=2' | jq -c '[.keys[].key, .directories[], .more]')" \
     '["l/a.x","l/a",true]'

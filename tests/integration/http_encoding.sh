@@ -89,6 +89,9 @@ origin='Origin: https://app.example:8443'
 is 'a page of an allowed origin reads' "$(http GET /v1/keys/large -H "$origin")" 200
 is '... and may see it' "$(header access-control-allow-origin)" https://app.example:8443
 like '... with its headers' "$(header access-control-expose-headers)" 'ETag.*X-Kv-Revision'
+for name in Allow Content-Range Retry-After; do
+    like "... and $name" "$(header access-control-expose-headers)" "(^|, )$name(,|\$)"
+done
 like '... and caches are told' "$(header vary | xargs)" 'Origin'
 is 'it writes' "$(http PUT /v1/keys/page -d v -H "$origin") $(
     header access-control-allow-origin)" '201 https://app.example:8443'

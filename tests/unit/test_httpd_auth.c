@@ -86,7 +86,7 @@ START_TEST(origin_of_another_page_is_foreign)
 }
 END_TEST
 
-static bool loopback(int family, const char *text)
+static struct sockaddr_storage address_of(int family, const char *text)
 {
     struct sockaddr_storage address = {0};
     if (family == AF_INET) {
@@ -98,8 +98,34 @@ static bool loopback(int family, const char *text)
         v6->sin6_family = AF_INET6;
         ck_assert_int_eq(inet_pton(AF_INET6, text, &v6->sin6_addr), 1);
     }
+    return address;
+}
+
+static bool loopback(int family, const char *text)
+{
+    struct sockaddr_storage address = address_of(family, text);
     return kv_address_is_loopback((struct sockaddr *)&address);
 }
+
+static bool same_network(const char *a, const char *b)
+{
+    struct sockaddr_storage first = address_of(strchr(a, ':') ? AF_INET6 : AF_INET, a);
+    struct sockaddr_storage second = address_of(strchr(b, ':') ? AF_INET6 : AF_INET, b);
+    unsigned char of_first[KV_NETWORK_SIZE], of_second[KV_NETWORK_SIZE];
+    kv_address_network((struct sockaddr *)&first, of_first);
+    kv_address_network((struct sockaddr *)&second, of_second);
+    return memcmp(of_first, of_second, KV_NETWORK_SIZE) == 0;
+}
+
+START_TEST(clients_are_told_apart_by_address_or_network)
+{
+    ck_assert(!same_network("10.0.0.1", "10.0.0.2"));
+    ck_assert(same_network("::ffff:10.0.0.1", "10.0.0.1"));
+    ck_assert(!same_network("::ffff:10.0.0.1", "::ffff:10.0.0.2"));
+    ck_assert(same_network("2001:db8:1:2::1", "2001:db8:1:2:ffff::2"));
+    ck_assert(!same_network("2001:db8:1:2::1", "2001:db8:1:3::1"));
+}
+END_TEST
 
 START_TEST(loopback_is_all_of_127_and_one_v6_address)
 {
@@ -148,4 +174,5 @@ KV_SUITE("httpd_auth", an_origin_is_a_scheme_and_a_host,
          only_origins_that_are_named_are_allowed, host_may_be_loopback_or_an_address,
          host_of_somebody_else_is_refused, host_names_can_be_added,
          origin_is_own_when_it_is_the_host, origin_of_another_page_is_foreign,
-         loopback_is_all_of_127_and_one_v6_address)
+         loopback_is_all_of_127_and_one_v6_address,
+         clients_are_told_apart_by_address_or_network)
