@@ -103,6 +103,15 @@ bool kv_websocket_check(struct kv_request *request, char ret_accept[KV_WS_ACCEPT
                        "way may have taken out");
         return false;
     }
+    /* Of a TLS connection that was upgraded the library hands on four bytes at a time,
+     * and may forget to hand on its end. */
+    if (kv_request_conn(request)->tls) {
+        kv_reply_error(
+            request, 501, "no_websocket", NULL, 0,
+            "over TLS there are no WebSockets here: the same address without "
+            "Upgrade is an event stream");
+        return false;
+    }
     if (version->len != 2 || memcmp(version->text, "13", 2) != 0) {
         kv_reply_error(request, 426, "upgrade_required", NULL, 0,
                        "Sec-WebSocket-Version must be 13");

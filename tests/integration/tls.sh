@@ -51,6 +51,10 @@ is 'kv speaks it' "$("$kv" --url "$url" --cacert "$work/first.cert" get a)" hell
 fails '... and trusts nobody else' '--cacert' "$kv" --url "$url" get a
 is 'the Unix socket stays plain' "$("$kv" --socket "$sock" get a)" hello
 
+is 'WebSockets are not spoken, and that is told' "$(secure first GET /v1/watch --http1.1 \
+    -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
+    -H 'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==')/$(error_code)" 501/no_websocket
+
 # handshake PRIORITIES: whether there is one, with these of GnuTLS.
 handshake()
 {
