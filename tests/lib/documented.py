@@ -97,6 +97,7 @@ SAME = [
     (r"\bkv_[0-9a-f]{8}_[0-9a-f]{48}\b", "<token>"),
     (r"^[0-9a-f]{8} (?=<time>)", "<id> "),
     (r"\bis held by \S+ pid \d+", "is held by <host> pid <pid>"),
+    (r'"sid":"[\w-]{20}"', '"sid":<id>'),
     (r'"pid":\d+', '"pid":<pid>'),
     (r"\S*/kv-edit-\w+", "/tmp/kv-edit-<random>"),
     (r"\x1b\[[0-9;]*m", ""),  # colours
