@@ -137,14 +137,58 @@ static unsigned char on_tab(EditLine *el, int key)
 
 /* -- The editor -- */
 
-/* Wait for input; SIGINT, which is blocked otherwise, can come only here, so that none
- * is missed between looking for it and waiting. 0, or -1 with errno. */
+static volatile sig_atomic_t stop_asked; /* by Ctrl-Z */
+
+static void on_stop(int signal)
+{
+    (void)signal;
+    stop_asked = 1;
+}
+
+/* Ctrl-Z is ours while a line is typed, unless nobody would continue what is stopped.
+ */
+static void catch_stop(struct sigaction *ret_old)
+{
+    struct sigaction note = {.sa_handler = on_stop};
+    stop_asked = 0;
+    /* sigaction fails for no such signal only */
+    (void)sigaction(SIGTSTP, &note, ret_old);
+    if (ret_old->sa_handler == SIG_IGN)
+        (void)sigaction(SIGTSTP, ret_old, NULL);
+}
+
+/* Stop as other programs do, with the terminal as it was before; when it goes on the
+ * line is drawn again. The signal comes when it is no longer blocked. */
+static void stop(struct kv_lineedit *edit)
+{
+    struct sigaction note, standard = {.sa_handler = SIG_DFL};
+    sigset_t blocked;
+    stop_asked = 0;
+    el_set(edit->el, EL_PREP_TERM, 0);
+    (void)sigaction(SIGTSTP, &standard, &note);
+    (void)raise(SIGTSTP);
+    (void)sigprocmask(SIG_SETMASK, &edit->unblocked, &blocked);
+    (void)sigprocmask(SIG_SETMASK, &blocked, NULL);
+    (void)sigaction(SIGTSTP, &note, NULL);
+    el_set(edit->el, EL_PREP_TERM, 1);
+    el_set(edit->el, EL_REFRESH);
+}
+
+/* Wait for input; SIGINT and SIGTSTP, which are blocked otherwise, can come only here,
+ * so that none is missed between looking for it and waiting. 0, or -1 with errno. */
 static int wait_for_input(struct kv_lineedit *edit)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-    while (ppoll(&input, 1, NULL, &edit->unblocked) < 0)
-        if (errno != EINTR || kv_interrupt_state() == KV_INTERRUPT_USER)
+    while (ppoll(&input, 1, NULL, &edit->unblocked) < 0) {
+        if (errno != EINTR)
             return -1;
+        if (stop_asked)
+            stop(edit);
+        if (kv_interrupt_state() == KV_INTERRUPT_USER) {
+            errno = EINTR;
+            return -1;
+        }
+    }
     return 0;
 }
 
@@ -239,15 +283,19 @@ enum kv_line kv_lineedit_read(struct kv_lineedit *edit, const char **ret)
 {
     int count = 0;
     HistEvent event;
-    sigset_t interrupt;
-    sigemptyset(&interrupt);
-    sigaddset(&interrupt, SIGINT);
-    (void)sigprocmask(SIG_BLOCK, &interrupt, &edit->unblocked);
+    struct sigaction old_stop;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTSTP);
+    (void)sigprocmask(SIG_BLOCK, &signals, &edit->unblocked);
+    catch_stop(&old_stop);
     el_resize(edit->el);
     el_set(edit->el, EL_PREP_TERM, 1); /* before the prompt, for those who type fast */
     errno = 0;
     *ret = el_gets(edit->el, &count);
     bool interrupted = count < 0 && errno == EINTR;
+    (void)sigaction(SIGTSTP, &old_stop, NULL);
     (void)sigprocmask(SIG_SETMASK, &edit->unblocked, NULL);
     if (!*ret || count <= 0)
         return interrupted ? KV_LINE_INTERRUPTED : KV_LINE_END;

@@ -118,6 +118,25 @@ type \x04
 end 0
 END
 
+at_terminal 'Ctrl-Z stops it, and what was typed is there again when it goes on' bash --norc -i <<END
+type $kv --url $url\r
+see kv>
+type get greet
+see get greet
+type \x1a
+see Stopped
+type stty -a | grep -o '[^-]icanon'\r
+see icanon
+type fg\r
+see kv> get greet
+type ing\r
+see hello world
+see kv>
+type \x04
+type exit\r
+end 0
+END
+
 at_terminal 'Ctrl-C leaves a line, and a watch, but not the shell' "$kv" <<END
 see kv>
 type get not this\x03
