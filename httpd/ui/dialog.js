@@ -9,8 +9,9 @@ export function ask({title, body = [], buttons, check = () => {}, wide = false})
         const said = el('p.problem', {role: 'alert'});
         const dialog = el(wide ? 'dialog.wide' : 'dialog', {'aria-label': title});
         const end = (value) => {
+            resolve(value); /* the first counts: close() comes here again */
+            dialog.close(); /* gives the focus back */
             dialog.remove();
-            resolve(value);
         };
         const press = async (value) => {
             try {
@@ -19,6 +20,7 @@ export function ask({title, body = [], buttons, check = () => {}, wide = false})
                 end(value);
             } catch (error) {
                 said.textContent = error.message;
+                dialog.querySelector('input, textarea')?.focus();
             }
         };
         const form = el('form', {method: 'dialog', onsubmit: (event) => {

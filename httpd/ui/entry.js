@@ -152,7 +152,7 @@ export class Entry {
     }
 
     #fits(view) {
-        return view === 'hex' || view === 'history' || Boolean(this.#readings[view] ?? this.#readings[view] === '');
+        return view === 'hex' || view === 'history' || (this.#readings[view] ?? null) !== null;
     }
 
     get #shown() {
@@ -239,8 +239,7 @@ export class Entry {
             this.buttons.hidden = false;
         }});
         this.buttons.hidden = true;
-        const asHex = this.#editor.hex && this.#readings.text !== undefined && this.#readings.text !== null
-            && !editableAsText(found.bytes);
+        const asHex = this.#fits('text') && !editableAsText(found.bytes);
         this.body.replaceChildren(...asHex ? [el('p.notice', {},
             'Its lines end in different ways, which a text field would change: here are its bytes.')] : [],
         this.#editor.element);

@@ -12,7 +12,7 @@ export function size(bytes) {
     let unit = 0;
     for (; bytes >= 1024 && unit < UNITS.length - 1; unit++)
         bytes /= 1024;
-    return `${unit === 0 || bytes >= 100 ? Math.round(bytes) : bytes.toFixed(1)} ${UNITS[unit]}`;
+    return `${Math.round(bytes * 10) / 10} ${UNITS[unit]}`;
 }
 
 /** A rate or another small figure: three digits. */

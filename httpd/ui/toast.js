@@ -2,6 +2,7 @@
 import {el, find} from './dom.js';
 
 const SHOWN_MS = 6000, WITH_ACTION_MS = 20000;
+const SHOWN_MAX = 4;
 
 /** action, when given, is {label, run}. A message stays while it is pointed at. */
 export function toast(text, {action, kind = 'done'} = {}) {
@@ -21,7 +22,10 @@ export function toast(text, {action, kind = 'done'} = {}) {
         }}, action.label));
     element.append(el('button.quiet.icon', {type: 'button', 'aria-label': 'Dismiss',
         onclick: close}, '×'));
-    find('toasts').append(element);
+    const shown = find('toasts');
+    shown.append(element);
+    if (shown.childElementCount > SHOWN_MAX)
+        shown.firstChild.remove();
     wait();
 }
 

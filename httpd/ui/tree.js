@@ -45,6 +45,7 @@ export class Tree {
     #byItem = new WeakMap();
     #selected = null;          /* the key of it, there or not */
     #current = null;           /* the one that Tab leads to */
+    #follow = null;            /* the key that is to have the focus when it is there */
 
     /** opened(key, directory) when someone chooses one; emptied(bool) as the root is;
      * failed(error). */
@@ -79,8 +80,9 @@ export class Tree {
         this.select(this.#selected);
     }
 
-    /** Show where a key is: open what it is in. */
+    /** Show where a key is: open what it is in. The focus, if it is in the tree, goes there. */
     async reveal(key) {
+        this.#follow = this.focused ? key : null;
         this.select(key);
         for (let at = key.indexOf('/'); at > 0; at = key.indexOf('/', at + 1)) {
             const node = this.#nodes.get(key.slice(0, at));
@@ -89,6 +91,15 @@ export class Tree {
             await this.#expand(node);
         }
         this.#nodes.get(key)?.item.scrollIntoView({block: 'nearest'});
+        this.#focusFollowed();
+    }
+
+    #focusFollowed() {
+        const node = this.#nodes.get(this.#follow);
+        if (!node?.parent || !this.focused)
+            return;
+        this.#follow = null;
+        node.item.focus();
     }
 
     select(key) {
@@ -222,6 +233,8 @@ export class Tree {
         this.#byItem.set(node.item, node);
         if (key === this.#selected)
             this.select(key);
+        if (key === this.#follow)
+            this.#focusFollowed();
         if (!this.#current)
             this.#makeCurrent(node);
         return node;

@@ -40,10 +40,11 @@ function row(key, version, current) {
         onclick: () => attempt(() => restore(key, version, current))}, 'Restore');
     if (!version.bytes)
         button.disabled = true;
-    return el('li', {}, el('details', {}, el('summary', {}, ...head,
-        el('span.number', {}, size(version.size)),
-        el('span.excerpt', {}, version.bytes ? excerpt(version.bytes) : 'too large for the log')),
-    valueOf(version)), button);
+    const summary = el('summary', {}, ...head, el('span.number', {}, size(version.size)),
+        el('span.excerpt', {}, version.bytes ? excerpt(version.bytes) : 'too large for the log'));
+    const details = el('details', {ontoggle: () =>
+        details.replaceChildren(summary, details.open ? valueOf(version) : '')}, summary);
+    return el('li', {}, details, button);
 }
 
 /** A list that grows by its last button. current: what read() gave, or {tag: null}. */

@@ -49,7 +49,7 @@ class Browser:
         self.complaints = []
         self.origin = None
         address = self._address()
-        self.socket = websocket.create_connection(address, timeout=DEADLINE)
+        self.socket = websocket.create_connection(address, timeout=2 * DEADLINE)
         page = self.ask("Target.getTargets")["targetInfos"][0]["targetId"]
         self.session = None
         self.session = self.ask("Target.attachToTarget", targetId=page,
@@ -219,9 +219,11 @@ def main():
         call, _, rest = line.rstrip("\n").partition(" ")
         arguments = [rest] if call in WHOLE else rest.split()
         try:
+            if call not in calls:
+                raise Problem(f"there is no call '{call}'")
             result = calls[call](*arguments)
             print("ok" if result is None else result.replace("\n", "\\n"), flush=True)
-        except (Problem, websocket.WebSocketException, OSError) as error:
+        except (Problem, TypeError, websocket.WebSocketException, OSError) as error:
             print("error: " + str(error).replace("\n", " "), flush=True)
 
 
