@@ -107,15 +107,14 @@ async function removeKey(key) {
 }
 
 async function removeDirectory(key) {
-    const found = await api.read(key);
-    const below = await api.exportLines(key, UNDO_BYTES);
-    const inside = below ? (await below.text()).split('\n').length - 1 : null;
-    const text = below ? `${plural(inside, 'entry', 'entries')} below it will go with it.`
+    const lines = await api.exportLines(key, UNDO_BYTES);
+    const inside = lines ? (await lines.text()).split('\n').length - 2 : null;
+    const text = lines ? `${plural(inside, 'entry', 'entries')} below it will go with it.`
         : 'Everything below it will go with it. That is too much to be kept for Undo.';
     if (inside !== 0 && !await confirm(`Delete ${show(key)}/?`, text, 'Delete all'))
         return false;
     await api.remove(key, {recursive: true});
-    offerBack(`Deleted ${show(key)}/`, key, below && new Blob([api.lineOf(found), below]));
+    offerBack(`Deleted ${show(key)}/`, key, lines);
     return true;
 }
 

@@ -148,7 +148,7 @@ export function change(event) {
 
 /* -- Whole keys and trees, as lines -- */
 
-/** The lines of what is below a directory, or null when they are longer than max bytes. */
+/** The lines of a directory, itself first, or null when they are longer than max bytes. */
 export async function exportLines(directory, max) {
     const response = await call('v1/export', {query: {dir: directory}});
     const chunks = [];
@@ -166,7 +166,7 @@ export function importLines(lines) {
     return callJson('v1/import', {method: 'POST', body: lines});
 }
 
-/** The line of one key or directory, from what read() gave. */
+/** The line of one key, from what read() gave. */
 export function lineOf(found) {
     return new Blob([JSON.stringify({...found.json, ...keyToJson(found.key)}), '\n']);
 }

@@ -4,36 +4,11 @@
 # is done in the page is in the mount, by mouse, by keyboard alone and on a phone. Nothing on
 # it is asked of anybody but the daemon, and nothing breaks its Content-Security-Policy.
 . "$(dirname "$0")/../lib/functions.sh"
+. "$root/tests/lib/browser.sh"
 
-chromium=$(command -v chromium || command -v chromium-browser) ||
-    skip_all 'chromium is not installed'
-python=/usr/bin/python3 # that of the system, which has its modules
-"$python" -c 'import websocket' 2>/dev/null || skip_all 'python3-websocket is not installed'
+need_browser
 
-# -- The browser -----------------------------------------------------------------------
-
-browser_in='' browser_out=''
-
-start_browser()
-{
-    local ready
-    mkfifo "$work/browser.in" "$work/browser.out" || return 1
-    BROWSER_DEADLINE=$deadline "$python" "$root/tests/lib/browser.py" "$chromium" \
-        "$work/profile" <"$work/browser.in" >"$work/browser.out" 2>"$work/browser.log" &
-    started_pids+=("$!")
-    exec {browser_in}>"$work/browser.in" {browser_out}<"$work/browser.out"
-    IFS= read -r -u "$browser_out" ready && [ "$ready" = ok ]
-}
-
-# page CALL: prints what the browser answers; fails when that is an error (browser.py).
-page()
-{
-    local answer
-    printf '%s\n' "${*//$'\n'/ }" >&"$browser_in" &&
-        IFS= read -r -u "$browser_out" answer || answer='error: the browser has ended'
-    printf '%s\n' "$answer"
-    [[ $answer != error:* ]]
-}
+# -- What is asked of the page ---------------------------------------------------------
 
 # shows NAME EXPRESSION: one case: it becomes true in the page.
 shows()
@@ -58,10 +33,7 @@ dialog="document.querySelector('dialog[open]')"
 editing="document.activeElement?.tagName === 'TEXTAREA'"
 
 need_daemon
-if ! start_browser; then
-    fail 'the browser starts' "$(tail -n 5 "$work/browser.log")"
-    finish
-fi
+start_browser
 page size 1280 800 >/dev/null
 
 # -- What others do shows --------------------------------------------------------------
@@ -240,7 +212,12 @@ page press Ctrl+s >/dev/null
 shows '... which is edited' "$(value_is even)"
 is '... under that name' "$(cat "$mnt/$name")" even
 
-"$python" -c 'for i in range(100000): print("{\"key\":\"many/%06d\",\"value\":\"\"}" % i)' |
+mkdir "$mnt/$(printf 'dir\xff')"
+echo in >"$mnt/$(printf 'dir\xff')/inside"
+page click "[role=treeitem][aria-label^=dir] .name" >/dev/null
+shows 'a directory with such a name is opened' "$(item inside)"
+
+python3 -c 'for i in range(100000): print("{\"key\":\"many/%06d\",\"value\":\"\"}" % i)' |
     http POST /v1/import --data-binary @- >/dev/null
 page click '[role=treeitem][aria-label=many] .name' >/dev/null
 shows 'a directory of 100,000 keys opens with the first of them' "$(item 000199) && !$(item 002000)"
@@ -355,7 +332,6 @@ done
 visit app/db/host
 end_daemon TERM
 shows 'a daemon that is gone is told' "document.querySelector('#status').dataset.state === 'away'"
-echo "port $port" >>"$log"
 need_daemon --listen "127.0.0.1:$port"
 printf again >"$mnt/app/db/host"
 shows '... and what it missed comes with it' \
@@ -371,6 +347,6 @@ like '... and there is none' "$(body | grep -cE '<style|style=|<script>| on[a-z]
 http GET / >/dev/null
 like 'whoever asks for no HTML gets the routes' "$(body)" '/v1/keys/KEY'
 
-page close >/dev/null
+end_browser
 stop_daemon
 finish

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The WebSocket of /v1/watch; the cases are in tests/lib/websocket.py.
+# The WebSocket of /v1/watch; the cases are in tests/lib/watch_websocket.py.
 # timeout: 180
 . "$(dirname "$0")/../lib/functions.sh"
 
@@ -10,7 +10,7 @@ while IFS= read -r line; do
     'not ok '*) fail "${line#* - }" ;;
     *) printf '%s\n' "$line" ;;
     esac
-done < <(KVFS_URL=$url KVFS_PID=$daemon python3 "$root/tests/lib/websocket.py" |
+done < <(KVFS_URL=$url KVFS_PID=$daemon python3 "$root/tests/lib/watch_websocket.py" |
     sed '/^1\.\./d'
     echo "not ok 0 - the cases ran to their end" | sed "s/^not ok/$([ "${PIPESTATUS[0]}" -le 1 ] && echo ok || echo not ok)/")
 stop_daemon

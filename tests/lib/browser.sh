@@ -31,11 +31,12 @@ start_browser()
     exit 1
 }
 
-# page CALL [ARGUMENT...]: prints the result; fails when it is an error.
+# page CALL [ARGUMENT...]: prints the result; fails when it is an error. Lines of a long
+# expression become one.
 page()
 {
     local line=''
-    printf '%s\n' "$*" >&"${BROWSER[1]}"
+    printf '%s\n' "${*//$'\n'/ }" >&"${BROWSER[1]}"
     IFS= read -r -t $((deadline * 3)) -u "${BROWSER[0]}" line || line='error: no answer'
     printf '%s\n' "$line"
     [[ $line != error:* ]]
