@@ -133,6 +133,7 @@ type ing\r
 see hello world
 see kv>
 type \x04
+see bash-
 type exit\r
 end 0
 END
