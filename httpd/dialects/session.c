@@ -223,6 +223,14 @@ int kv_session_open(struct kv_sessions *sessions, int64_t now_ns,
 
 /* -- What a client brings -- */
 
+/* What a payload comes to: read before the lock is taken, because it can be long. */
+struct brought {
+    bool pong;
+    bool joins, leaves; /* the last of them */
+    struct kv_buf replies;
+    unsigned reply_count;
+};
+
 static void add_separator(struct kv_buf *out, unsigned packets)
 {
     if (packets > 0)
@@ -230,42 +238,40 @@ static void add_separator(struct kv_buf *out, unsigned packets)
 }
 
 /* There is no namespace but "/". */
-static int refuse_namespace_locked(struct kv_session *session, struct kv_span space)
+static int refuse_namespace(struct brought *brought, struct kv_span space)
 {
-    if (session->reply_count == KV_SESSION_REPLIES_MAX)
+    if (brought->reply_count == KV_SESSION_REPLIES_MAX)
         return -ENOBUFS;
-    add_separator(&session->replies, session->reply_count++);
-    kv_sio_add_connect_error(&session->replies, space);
-    return kv_buf_error(&session->replies);
+    add_separator(&brought->replies, brought->reply_count++);
+    kv_sio_add_connect_error(&brought->replies, space);
+    return kv_buf_error(&brought->replies);
 }
 
 /* Events are for the application that a server belongs to, and here there is none. */
-static int take_message_locked(struct kv_session *session, struct kv_span text)
+static int read_message(struct brought *brought, struct kv_span text)
 {
     struct kv_sio_packet packet;
     if (kv_sio_read(text, &packet))
         return -EINVAL;
     bool root = packet.space.len == 1;
     if (packet.type == KV_SIO_CONNECT && !root)
-        return refuse_namespace_locked(session, packet.space);
-    if (packet.type == KV_SIO_CONNECT)
-        session->joined = session->greet = true;
-    else if (packet.type == KV_SIO_DISCONNECT && root)
-        session->joined = session->greet = false;
+        return refuse_namespace(brought, packet.space);
+    if (root && (packet.type == KV_SIO_CONNECT || packet.type == KV_SIO_DISCONNECT)) {
+        brought->joins = packet.type == KV_SIO_CONNECT;
+        brought->leaves = !brought->joins;
+    }
     return 0;
 }
 
-/* 0; -ESHUTDOWN: the client ends the session; -EINVAL, -ENOBUFS. */
-static int take_packet_locked(struct kv_session *session,
-                              const struct kv_eio_packet *packet, int64_t now_ns)
+/* 0; -ESHUTDOWN: the client ends the session; -EINVAL, -ENOBUFS, -ENOMEM. */
+static int read_packet(struct brought *brought, const struct kv_eio_packet *packet)
 {
     switch (packet->type) {
     case KV_EIO_PONG:
-        session->heard_ns = now_ns;
-        session->pinged = false;
+        brought->pong = true;
         return 0;
     case KV_EIO_MESSAGE:
-        return take_message_locked(session, packet->data);
+        return read_message(brought, packet->data);
     case KV_EIO_BINARY: /* belongs to an event */
         return 0;
     case KV_EIO_CLOSE:
@@ -279,32 +285,54 @@ static int take_packet_locked(struct kv_session *session,
     return -EINVAL;
 }
 
-static int take_all_locked(struct kv_session *session, const char *payload, size_t len,
-                           int64_t now_ns)
+static int read_payload(struct brought *brought, const char *payload, size_t len)
 {
     struct kv_eio_packet packet;
     size_t offset = 0;
     int step, err = 0;
     while (!err && (step = kv_eio_next(payload, len, &offset, &packet)) != 0)
-        err = step < 0 ? step : take_packet_locked(session, &packet, now_ns);
+        err = step < 0 ? step : read_packet(brought, &packet);
     return err;
+}
+
+static int take_locked(struct kv_session *session, struct brought *brought,
+                       int64_t now_ns)
+{
+    if (brought->pong) {
+        session->heard_ns = now_ns;
+        session->pinged = false;
+    }
+    if (brought->joins || brought->leaves)
+        session->joined = session->greet = brought->joins;
+    if (brought->reply_count == 0)
+        return 0;
+    if (session->reply_count + brought->reply_count > KV_SESSION_REPLIES_MAX)
+        return -ENOBUFS;
+    add_separator(&session->replies, session->reply_count);
+    kv_buf_add(&session->replies, brought->replies.data, brought->replies.len);
+    session->reply_count += brought->reply_count;
+    return kv_buf_error(&session->replies);
 }
 
 int kv_session_take(struct kv_sessions *sessions, const char *sid, size_t sid_len,
                     const char *payload, size_t len, int64_t now_ns)
 {
     static const char noop[] = {KV_EIO_NOOP, '\0'}, close[] = {KV_EIO_CLOSE, '\0'};
+    struct brought brought = {0};
+    void *poll = NULL;
+    int err = read_payload(&brought, payload, len);
     kv_lock(&sessions->lock);
     struct kv_session *session = find_locked(sessions, sid, sid_len);
-    if (!session) {
-        kv_unlock(&sessions->lock);
-        return -ENOENT;
-    }
-    int err = take_all_locked(session, payload, len, now_ns);
-    void *poll = err ? end_locked(session, err == -ESHUTDOWN ? noop : close)
-                     : rouse_locked(session);
+    if (session && !err)
+        err = take_locked(session, &brought, now_ns);
+    if (session)
+        poll = err ? end_locked(session, err == -ESHUTDOWN ? noop : close)
+                   : rouse_locked(session);
     kv_unlock(&sessions->lock);
     wake(sessions, poll);
+    kv_buf_done(&brought.replies);
+    if (!session)
+        return -ENOENT;
     return err == -ESHUTDOWN ? 0 : err;
 }
 

@@ -53,7 +53,8 @@ int kv_session_open(struct kv_sessions *sessions, int64_t now_ns,
                     const struct kv_caller *caller, char ret_sid[KV_SESSION_SID_SIZE]);
 
 /* Take a payload of packets from the client. 0; -ENOENT: there is no such session;
- * -EINVAL, -ENOBUFS: it broke a rule of the list above, and its session has ended. */
+ * -EINVAL, -ENOBUFS: it broke a rule of the list above, -ENOMEM; then its session has
+ * ended. */
 int kv_session_take(struct kv_sessions *sessions, const char *sid, size_t sid_len,
                     const char *payload, size_t len, int64_t now_ns);
 

@@ -139,6 +139,22 @@ START_TEST(session_tells_a_client_that_it_joined_once)
 }
 END_TEST
 
+START_TEST(session_goes_by_the_last_that_a_payload_says)
+{
+    begin_poll();
+    ck_assert_int_eq(take("41\x1e"
+                          "40"),
+                     0);
+    say();
+    ck_assert(turn.joined && turn.began);
+    ck_assert_int_eq(take("40\x1e"
+                          "41"),
+                     0);
+    ck_assert_str_eq(say(), "");
+    ck_assert(!turn.joined);
+}
+END_TEST
+
 START_TEST(session_refuses_other_namespaces)
 {
     begin_poll();
@@ -293,6 +309,7 @@ KV_SUITE_WITH("httpd_session", setup, teardown, session_ids_are_long_and_differ,
               session_limit_is_kept_and_a_place_comes_back,
               session_ids_that_are_none_are_unknown,
               session_tells_a_client_that_it_joined_once,
+              session_goes_by_the_last_that_a_payload_says,
               session_refuses_other_namespaces, session_ends_when_too_many_replies_wait,
               session_wakes_its_poll, session_pings_and_a_pong_keeps_it,
               session_ends_without_a_pong, session_ends_when_nobody_polls,
