@@ -271,12 +271,21 @@ static int client_rename(struct kv_access *access, const char *from, const char 
 
 /* -- Listing -- */
 
+/* 0 when there is none. */
+static int64_t read_time(struct kv_span element, const char *name)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf time = {0};
+    if (kv_json_member_bytes(element, name, &time))
+        return 0;
+    kv_buf_addc(&time, '\0');
+    return kv_buf_error(&time) ? 0 : kv_http_time_ns(time.data);
+}
+
 /* One element of "keys" or "directories"; the key goes to key and the value, when there
  * is one, to value, NUL-terminated. 0, -EINVAL or -ENOMEM. */
 static int read_entry(struct kv_span element, bool directory, struct kv_buf *key,
                       struct kv_buf *value, struct kv_entry *ret)
 {
-    KV_CLEANUP(kv_buf_done) struct kv_buf time = {0};
     *ret = (struct kv_entry){.directory = directory};
     int err = *element.data == '{' ? kv_json_member_bytes(element, "key", key)
                                    : kv_json_text(element, key);
@@ -290,10 +299,8 @@ static int read_entry(struct kv_span element, bool directory, struct kv_buf *key
     (void)kv_json_member_number(element, "version", &ret->version);
     (void)kv_json_member_number(element, "create_revision", &ret->create_revision);
     (void)kv_json_member_number(element, "mod_revision", &ret->mod_revision);
-    if (kv_json_member_bytes(element, "mtime", &time) == 0) {
-        kv_buf_addc(&time, '\0');
-        ret->mtime_ns = kv_buf_error(&time) ? 0 : kv_http_time_ns(time.data);
-    }
+    ret->mtime_ns = read_time(element, "mtime");
+    ret->expires_ns = read_time(element, "expires");
     if (kv_json_member_bytes(element, "value", value) == 0) {
         kv_buf_addc(value, '\0'); /* so that an empty one is not NULL */
         ret->value = value->data;

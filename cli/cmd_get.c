@@ -4,6 +4,7 @@
 #include "mountio.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -57,6 +58,15 @@ static int get_one(struct kv_cli *cli, const char *key, struct getting *getting)
 
 /* -- A key with its value -- */
 
+/* What is left of its time, in seconds, rounded up; a mount tells no more. */
+static void add_ttl(struct kv_buf *json, const struct kv_entry *entry)
+{
+    int64_t left_ns = entry->expires_ns - kv_clock_realtime_ns();
+    if (entry->expires_ns)
+        kv_buf_addf(json, ",\"ttl\":%" PRId64,
+                    left_ns > 0 ? (left_ns + KV_NS_PER_S - 1) / KV_NS_PER_S : 0);
+}
+
 static int show_json(struct kv_cli *cli, const struct kv_entry *entry,
                      const char *value, size_t len)
 {
@@ -68,6 +78,7 @@ static int show_json(struct kv_cli *cli, const struct kv_entry *entry,
         kv_buf_addf(&json, ",\"mod_revision\":%" PRIu64, entry->mod_revision);
     if (entry->version)
         kv_buf_addf(&json, ",\"version\":%" PRIu64, entry->version);
+    add_ttl(&json, entry);
     kv_buf_addc(&json, ',');
     kv_json_bytes(&json, "value", value, len);
     kv_buf_addc(&json, '}');
@@ -276,7 +287,8 @@ const struct kv_command kv_cmd_get = {
         "\\xNN. "
         "--raw writes the values alone, one behind the other, -o value each with a "
         "newline at its end, -o table sizes, versions and revisions too. In JSON a "
-        "value that is not UTF-8 is base64, and \"encoding\" says so.\n"
+        "value that is not UTF-8 is base64, and \"encoding\" says so; \"ttl\" are the "
+        "seconds that are left to a key that ends.\n"
         "\n"
         "--rev shows what a key was at any revision of the store, as far back as the "
         "log "

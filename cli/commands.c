@@ -18,14 +18,16 @@ const struct kv_command *const kv_commands[] = {
 static const char *guess(const char *word)
 {
     static const char *const elsewhere[][2] = {
-        {"set", "put"},         {"write", "put"},   {"add", "put"},
-        {"insert", "put"},      {"cat", "get"},     {"read", "get"},
-        {"get_all", "getall"},  {"all", "getall"},  {"increment", "incr"},
-        {"inc", "incr"},        {"del", "rm"},      {"delete", "rm"},
-        {"remove", "rm"},       {"rename", "mv"},   {"move", "mv"},
-        {"list", "ls"},         {"keys", "ls"},     {"tree", "ls"},
-        {"subscribe", "watch"}, {"log", "history"}, {"dump", "export"},
-        {"snapshot", "backup"}, {"load", "import"}, {"info", "status"},
+        {"set", "put"},          {"write", "put"},       {"add", "put"},
+        {"insert", "put"},       {"cat", "get"},         {"read", "get"},
+        {"get_all", "getall"},   {"all", "getall"},      {"increment", "incr"},
+        {"inc", "incr"},         {"del", "rm"},          {"delete", "rm"},
+        {"remove", "rm"},        {"rename", "mv"},       {"move", "mv"},
+        {"list", "ls"},          {"keys", "ls"},         {"tree", "ls"},
+        {"subscribe", "watch"},  {"log", "history"},     {"dump", "export"},
+        {"snapshot", "backup"},  {"load", "import"},     {"info", "status"},
+        {"expire", "put --ttl"}, {"ttl", "get -o json"}, {"exists", "get"},
+        {"benchmark", "bench"},  {"perf", "bench"},
     };
     for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
         if (strcmp(elsewhere[i][0], word) == 0)

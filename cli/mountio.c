@@ -114,6 +114,9 @@ int kv_mountio_describe(struct kv_mountio *mount, const char *key, struct kv_ent
     ret->mod_revision = attribute(path.data, "user.kv.revision");
     ret->version = attribute(path.data, "user.kv.version");
     ret->create_revision = attribute(path.data, "user.kv.create_revision");
+    uint64_t ttl_s = attribute(path.data, "user.kv.ttl");
+    if (ttl_s && ttl_s < (uint64_t)(INT64_MAX / KV_NS_PER_S / 2))
+        ret->expires_ns = kv_clock_realtime_ns() + (int64_t)ttl_s * KV_NS_PER_S;
     if (fstatat(kv_mountio_root(mount), key, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
     describe_stat(&st, ret);

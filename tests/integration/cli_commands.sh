@@ -68,6 +68,16 @@ kv: hint: kv get KEY..., or --dir=DIR, or --prefix=TEXT" "${kvw[@]}" get
         "$("${kvw[@]}" get --raw --dir "$d/large" | wc -c)" 1500000
     "${kvw[@]}" rm -r "$d/large"
 
+    "$kv" --url "$url" put --ttl 1h "$d/m/ends" soon
+    for how in "$d/m/ends" "--prefix $d/m/ends"; do
+        # shellcheck disable=SC2086 # one or two words
+        is "$name: get -o json $how tells how long it lives" \
+            "$("${kvw[@]}" get -o json $how | jq '.ttl > 3000 and .ttl <= 3600')" true
+    done
+    is "$name: ... and nothing of one that stays" \
+        "$("${kvw[@]}" get -o json "$d/m/a" | jq 'has("ttl")')" false
+    "${kvw[@]}" rm "$d/m/ends"
+
     # Trees.
     mkdir "$mnt/$d/m/empty"
     says "$name: ls --tree" 0 "$d/m/
@@ -140,8 +150,8 @@ done
 is '... nor in a pipe' "$(TERM=xterm "$kv" --url "$url" ls mount | grep -c $'\e')" 0
 
 # Every word that other tools use leads somewhere.
-for word in set del list rename subscribe dump info inc; do
-    like "did you mean, for $word" "$("$kv" --url "$url" "$word" 2>&1)" "did you mean 'kv [a-z]+'"
+for word in set del list rename subscribe dump info inc expire ttl exists perf; do
+    like "did you mean, for $word" "$("$kv" --url "$url" "$word" 2>&1)" "did you mean 'kv [a-z -]+'"
 done
 
 stop_daemon
