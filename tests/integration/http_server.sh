@@ -92,6 +92,18 @@ kill "${started_pids[@]: -1}"
 ok '... until there is room' wait_for serves
 stop_daemon
 
+# -- A recursive delete --
+
+need_daemon --no-mount --sync off --data "$work/many"
+awk 'BEGIN { for (i = 0; i < 100000; i++) printf "{\"key\":\"d/%d\",\"value\":\"\"}\n", i }' >"$work/lines"
+is 'a directory and 100,000 keys' "$(http POST /v1/import -T "$work/lines" -H 'Expect:')" 200
+is '... are too many to be deleted at once' "$(delete d recursive=1) $(error_code)" \
+    '413 too_many_keys'
+is '... and all of them stay' "$(http GET /v1/status >/dev/null; jq .keys "$work/body")" 100000
+delete d/7 >/dev/null
+is 'one less can be' "$(delete d recursive=1) $(header x-kv-deleted)" '204 100000'
+stop_daemon
+
 # -- More than one address --
 
 need_daemon --no-mount --listen 127.0.0.1:0 --listen 127.0.0.2:0

@@ -272,6 +272,10 @@ answers("a plus in the path is a plus",
 got = answers("... and a blank in the query", get(b"/v1/keys?prefix=gate/a%2B&limit=1") +
               get(b"/v1/keys?prefix=gate/a+"), 200, 200)
 ok("... as forms write it", b'"gate/a+b"' in got[0][2] and b'"keys":[]' in got[1][2], got)
+got = answers("16 parameters are looked at", get(b"/v1/keys?" + b"&".join(
+    b"p%d=1" % i for i in range(16))), 400)[0]
+ok("... and the first unknown one named", got and b"p0" in got[2], got)
+refused("17 parameters", get(b"/v1/keys?" + b"&".join(b"p%d=1" % i for i in range(17))))
 answers("/../ is a broken rule, not a path", get(b"/v1/keys/a/../b"), 400)
 
 # -- Framing that must work --
@@ -323,6 +327,9 @@ answers("If-Match with a weak tag never matches",
         put(b"/v1/keys/gate/c", b"2", b"If-Match: W/" + tag), 412)
 answers("If-Match without quotes is a mistake",
         put(b"/v1/keys/gate/c", b"2", b"If-Match: " + tag.strip(b'"')), 400)
+tags = b", ".join(b'"%d"' % (9000000 + i) for i in range(32))
+answers("a list of 32 tags", put(b"/v1/keys/gate/c", b"2", b"If-Match: " + tags), 412)
+answers("one of 33", put(b"/v1/keys/gate/c", b"2", b"If-Match: " + tags + b', "9"'), 400)
 answers("If-None-Match with the tag", get(b"/v1/keys/gate/c", b"If-None-Match: " + tag), 304)
 answers("... in a list, weak",
         get(b"/v1/keys/gate/c", b'If-None-Match: "x", W/' + tag), 304)

@@ -21,13 +21,15 @@ static struct kv_httpd *server;
 static char *dir;
 static struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-static void start_server(uint64_t max_memory_bytes)
+static void start_server(uint64_t max_memory_bytes, unsigned idle_timeout_s)
 {
     struct kv_httpd_config config = {
         .socket_path = address.sun_path,
         .state_dir = dir,
         .max_memory_bytes = max_memory_bytes,
         .transfer_timeout_s = 1,
+        .header_timeout_s = 1,
+        .idle_timeout_s = idle_timeout_s,
     };
     ck_assert_int_eq(kv_httpd_start(store, &config, &server), 0);
 }
@@ -40,7 +42,7 @@ static void setup(void)
     dir = temp_dir_make();
     int len = snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", dir);
     ck_assert_int_lt(len, (int)sizeof(address.sun_path));
-    start_server(2 * LARGE);
+    start_server(2 * LARGE, 0);
 }
 
 static void teardown(void)
@@ -203,7 +205,7 @@ START_TEST(answers_of_one_version_count_once_without_a_cache)
     kv_httpd_stop(server);
     store_config.cache_bytes = 1; /* keeps nothing */
     store_reopen();
-    start_server(2 * LARGE);
+    start_server(2 * LARGE, 0);
     answers_count_once();
 }
 END_TEST
@@ -285,6 +287,61 @@ START_TEST(watch_goes_on_without_values_when_answers_have_no_room)
     ck_assert_int_eq(put("k", "w"), 0);
     ck_assert_ptr_nonnull(strstr(frame(watch, "event: put"), "\"value\":\"w\""));
     (void)close(watch);
+}
+END_TEST
+
+/* Send a byte now and then until the daemon ends it; how long that took. */
+static int64_t drip(int fd, char byte)
+{
+    int64_t start_ns = kv_clock_monotonic_ns(), took_ns = 0;
+    struct pollfd end = {fd, POLLIN | POLLRDHUP, 0};
+    while (poll(&end, 1, 200) == 0) {
+        (void)send(fd, &byte, 1, MSG_NOSIGNAL); /* it may just have ended */
+        took_ns = kv_clock_monotonic_ns() - start_ns;
+        ck_assert_int_lt(took_ns, DEADLINE_MS * KV_NS_PER_MS);
+    }
+    return took_ns;
+}
+
+START_TEST(body_that_comes_byte_by_byte_is_cut)
+{
+    static const char put_head[] = "PUT /v1/keys/k HTTP/1.1\r\nHost: localhost\r\n"
+                                   "Content-Length: 100000\r\n\r\n";
+    int fd = dial();
+    send_all(fd, put_head, sizeof(put_head) - 1);
+    /* A second, and one more that everybody has. */
+    ck_assert_int_gt(drip(fd, 'x'), KV_NS_PER_S);
+    ck_assert_uint_eq(receive(fd, (char[1]){0}, 1), 0);
+    (void)close(fd);
+    ck_assert_str_eq(value_of("k"), "-");
+}
+END_TEST
+
+START_TEST(headers_that_come_byte_by_byte_are_cut)
+{
+    static const char begin[] = "GET / HTTP/1.1\r\nX-Header: ";
+    int fd = dial();
+    send_all(fd, begin, sizeof(begin) - 1);
+    (void)drip(fd, 'x');
+    ck_assert_uint_eq(receive(fd, (char[1]){0}, 1), 0);
+    (void)close(fd);
+}
+END_TEST
+
+START_TEST(connection_on_which_nothing_is_asked_is_closed)
+{
+    kv_httpd_stop(server);
+    start_server(0, 1);
+    int silent = dial(), blank = dial();
+    /* Empty lines before a request line are skipped, and are none. */
+    (void)drip(blank, '\n');
+    wait_until_ended(blank);
+    wait_until_ended(silent);
+    (void)close(blank);
+    int after = begin_get("/healthz");
+    wait_until_ended(after);
+    (void)close(silent);
+    (void)close(after);
 }
 END_TEST
 
@@ -393,7 +450,7 @@ START_TEST(an_import_has_the_time_that_its_commits_take)
     atomic_store(&stood, false);
     ck_assert_int_eq(pipe(standing) | pipe(let_go), 0);
     kv_httpd_stop(server);
-    start_server(0); /* an import needs more room than the others here have */
+    start_server(0, 0); /* an import needs more room than the others here have */
     kv_store_add_observer(store, &observer);
     int import = dial(), other = dial();
     send_all(import, text,
@@ -433,4 +490,7 @@ KV_SUITE_WITH("httpd_answers", setup, teardown,
               watch_that_does_not_read_is_cut_and_one_that_waits_is_not,
               watch_goes_on_without_values_when_answers_have_no_room,
               body_that_is_kept_for_another_try_counts_twice,
+              body_that_comes_byte_by_byte_is_cut,
+              headers_that_come_byte_by_byte_are_cut,
+              connection_on_which_nothing_is_asked_is_closed,
               an_import_has_the_time_that_its_commits_take)
