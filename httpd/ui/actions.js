@@ -47,6 +47,7 @@ export async function create(directory) {
         await (isDirectory ? api.makeDirectory(path.value.slice(0, -1))
             : api.write(path.value, fromText(value.value), {ttl: ms})).catch(explainTaken);
     };
+    queueMicrotask(() => path.setSelectionRange(path.value.length, path.value.length));
     const answer = await ask({title: 'New key', body, check: (pressed) =>
         pressed === 'make' ? make() : null,
     buttons: [CANCEL, {value: 'make', label: 'Create', kind: 'main'}]});

@@ -1,7 +1,7 @@
 /* The HTTP API (docs/http.md), as this page uses it. */
 import {fromBase64, fromText} from './bytes.js';
 import {keyFromJson, keyToJson, keyToUrl, percent} from './key.js';
-import {authorized, renewToken, token} from './token.js';
+import {accepted, authorized, renewToken, token} from './token.js';
 
 /** What the daemon refuses: status, code and message as it said them. */
 export class ApiError extends Error {
@@ -33,8 +33,10 @@ export async function call(path, {query = {}, headers = {}, ...options} = {}) {
         const response = await fetch(path + queryOf(query), {
             ...options, headers: authorized(headers), cache: 'no-store',
             credentials: 'omit', redirect: 'error'});
-        if (response.ok)
+        if (response.ok) {
+            accepted(used);
             return response;
+        }
         const error = await refusal(response);
         if (response.status !== 401 || !await renewToken(used, error.message))
             throw error;

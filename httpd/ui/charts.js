@@ -77,5 +77,6 @@ function area(xs, numbers, y) {
     if (from < 0)
         return '';
     const filled = numbers.map((number) => number ?? 0).slice(from);
-    return `${path(xs.slice(from), filled, y)}L${WIDTH} ${HEIGHT}L${xs[from].toFixed(1)} ${HEIGHT}Z`;
+    const bottom = `L${WIDTH} ${HEIGHT}L${xs[from].toFixed(1)} ${HEIGHT}Z`;
+    return path(xs.slice(from), filled, y) + bottom;
 }

@@ -19,7 +19,8 @@ export function whyNot(found) {
     if (found.type === 'symlink')
         return 'This is a symbolic link; its value is the path it leads to.';
     if (found.size > EDIT_MAX)
-        return `Values over ${size(EDIT_MAX)} are not edited in a browser: open the file in the mount, or use “kv edit”.`;
+        return `Values over ${size(EDIT_MAX)} are not edited in a browser: open the file in the `
+            + 'mount, or use “kv edit”.';
     return null;
 }
 

@@ -209,7 +209,8 @@ export class Entry {
 
     #choose(view) {
         this.#view = view;
-        this.body.querySelectorAll('details').forEach((details) => details.removeAttribute('open'));
+        for (const details of this.body.querySelectorAll('details'))
+            details.open = false;
         attempt(() => this.#drawValue());
     }
 

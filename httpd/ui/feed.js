@@ -4,8 +4,6 @@ import {el} from './dom.js';
 import {keyToUrl, show} from './key.js';
 
 const KEPT = 200, SHOWN = 50;
-const WORD = {put: 'put', delete: 'delete', rename: 'rename', mkdir: 'mkdir', rmdir: 'rmdir',
-    meta: 'meta'};
 
 export class Feed {
     changes = []; /* newest first */
@@ -43,7 +41,7 @@ function row(change) {
     const link = (key) => el('a', {href: `#/${keyToUrl(key)}`}, el('bdi', {}, show(key)));
     const keys = change.from === undefined ? [link(change.key)]
         : [el('bdi', {}, show(change.from)), ' → ', link(change.key)];
-    return el('li', {}, el(`span.what.${change.type}`, {}, WORD[change.type] ?? change.type),
+    return el('li', {}, el(`span.what.${change.type}`, {}, change.type),
         el('span.keys', {}, ...keys), el('span.by', {}, change.origin),
         relativeTime(change.time));
 }
@@ -51,7 +49,8 @@ function row(change) {
 /** {element}: the newest changes that match, newest first, kept up to date. */
 export function changesList(feed, matches = () => true) {
     const rows = el('ol.changes', {'aria-label': 'Changes, newest first'});
-    const empty = el('p.empty', {}, 'Nothing has changed since this page was opened. What does, shows here at once.');
+    const empty = el('p.empty', {},
+        'Nothing has changed since this page was opened. What does, shows here at once.');
     const drawn = new Map(); /* change -> its row */
     const list = {element: el('div', {}, rows, empty), draw(changes) {
         const shown = changes.filter(matches).slice(0, SHOWN);

@@ -88,7 +88,8 @@ export function compareKeys(a, b) {
 
 /* Control characters, those that turn the direction of text round, and bytes that are not
  * UTF-8: what could make one name look like another. */
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\udc80-\udcff]/gu;
+const UNSEEN = new RegExp('[\\u0000-\\u001f\\u007f-\\u009f\\u200b-\\u200f\\u2028-\\u202e'
+    + '\\u2060-\\u2069\\ufeff\\udc80-\\udcff]', 'gu');
 
 /** A key for people: nothing invisible in it. */
 export function show(key) {

@@ -12,7 +12,7 @@ import {overview, Samples} from './overview.js';
 import {Search} from './search.js';
 import {theme} from './theme.js';
 import {attempt, failed} from './toast.js';
-import {askForToken, forgetToken, onTokenWanted, token} from './token.js';
+import {askForToken, forgetToken, onTokenAccepted, onTokenWanted, token} from './token.js';
 import {Tree} from './tree.js';
 import {Watch} from './watch.js';
 
@@ -119,12 +119,12 @@ onTokenWanted(async (message) => {
     return answer === 'use' ? field.value.trim() : null;
 });
 
+onTokenAccepted(() => watch.startOver());
+
 async function changeToken() {
     forgetToken();
-    if (await askForToken('choose the one to use', true)) {
-        watch.again();
-        attempt(readAll);
-    }
+    if (await askForToken('choose the one to use', true))
+        watch.startOver();
 }
 
 /* -- Doing -- */

@@ -74,7 +74,8 @@ const percent = (part) => `${Math.round(part * 100)} %`;
 
 const charts = () => [
     new Chart({title: 'Operations a second', format: figure, series: [
-        {name: 'HTTP', of: (sample) => sample.http}, {name: 'mount', of: (sample) => sample.mount}]}),
+        {name: 'HTTP', of: (sample) => sample.http},
+        {name: 'mount', of: (sample) => sample.mount}]}),
     new Chart({title: 'Writes a second', format: figure, series: [
         {name: '', of: (sample) => sample.writes}]}),
     new Chart({title: 'Latency of a commit', format: duration, series: [

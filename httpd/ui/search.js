@@ -71,12 +71,14 @@ export class Search {
         this.results.replaceChildren(said, rows);
         const found = (key) => rows.append(this.#row(key, text));
         const progress = (looked) => {
-            said.textContent = `${plural(rows.childElementCount, 'match', 'matches')} in ${count(looked)} keys`;
+            const matches = plural(rows.childElementCount, 'match', 'matches');
+            said.textContent = `${matches} in ${plural(looked, 'key')}`;
         };
         try {
             const end = await searchKeys(text, {found, progress, signal: abort.signal});
             if (end === 'bounded')
-                said.append(`; the first ${count(LOOKED_AT_MAX)} keys were looked at, and those that begin so`);
+                said.append(`; the first ${count(LOOKED_AT_MAX)} keys were looked at, `
+                    + 'and those that begin so');
             if (end === 'enough')
                 said.append('; here are the first');
         } catch (error) {
@@ -87,7 +89,8 @@ export class Search {
 
     #row(key, text) {
         return el('li', {}, el('button.row', {type: 'button', title: show(key),
-            onclick: () => this.opened(key)}, icon('file'), el('span.name', {}, ...marked(key, text))));
+            onclick: () => this.opened(key)}, icon('file'),
+        el('span.name', {}, ...marked(key, text))));
     }
 
     #pressed(event) {

@@ -5,12 +5,27 @@ const NAME = 'kvfs-token';
 let asking = null;  /* one question for all the requests that were refused */
 let declined = false;
 let ask = async () => null;
+let accept = () => {};
 
 export const token = () => sessionStorage.getItem(NAME);
+
+let last = token(); /* that the daemon took */
 
 /** asks(message) gives a token, or null when the user has none. */
 export function onTokenWanted(asks) {
     ask = asks;
+}
+
+/** accepts() whenever the daemon took another token than before: what it shows differs. */
+export function onTokenAccepted(accepts) {
+    accept = accepts;
+}
+
+export function accepted(used) {
+    if (used === last)
+        return;
+    last = used;
+    accept();
 }
 
 export function authorized(headers) {

@@ -2,7 +2,7 @@
 import * as api from './api.js';
 import {toText} from './bytes.js';
 import {el} from './dom.js';
-import {fullTime, size} from './format.js';
+import {size} from './format.js';
 import {show} from './key.js';
 import {relativeTime} from './clock.js';
 import {attempt, toast} from './toast.js';
@@ -23,23 +23,23 @@ async function restore(key, version, current) {
 
 function valueOf(version) {
     if (!version.bytes)
-        return el('p.empty', {}, version.omitted ? 'The log does not hold this value: it was too large.' : 'No value.');
+        return el('p.empty', {}, 'The log does not hold this value: it was too large.');
     const text = toText(version.bytes);
-    return text === null ? hexPane(version.bytes) : el('pre.value', {tabindex: 0, 'aria-label': 'Value then'}, text);
+    return text === null ? hexPane(version.bytes)
+        : el('pre.value', {tabindex: 0, 'aria-label': 'Value then'}, text);
 }
 
 function row(key, version, current) {
     const what = version.from === undefined ? DONE[version.type]
         : `renamed from ${show(version.from)}`;
     const head = [el('span.what', {}, what), el('span.by', {}, version.origin),
-        relativeTime(version.time), el('span.number', {title: fullTime(new Date(version.time))}, `rev ${version.revision}`)];
+        relativeTime(version.time), el('span.number', {}, `rev ${version.revision}`)];
     if (version.type !== 'put')
         return el('li', {}, el('div.summary', {}, ...head));
     const isCurrent = version.revision >= current.mod_revision;
     const button = isCurrent ? el('span.tag', {}, 'now') : el('button', {type: 'button',
-        onclick: () => attempt(() => restore(key, version, current))}, 'Restore');
-    if (!version.bytes)
-        button.disabled = true;
+        disabled: !version.bytes, onclick: () => attempt(() => restore(key, version, current)),
+    }, 'Restore');
     const summary = el('summary', {}, ...head, el('span.number', {}, size(version.size)),
         el('span.excerpt', {}, version.bytes ? excerpt(version.bytes) : 'too large for the log'));
     const details = el('details', {ontoggle: () =>

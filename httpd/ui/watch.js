@@ -7,6 +7,9 @@ import {change, status, watchFrom} from './api.js';
 const SILENCE_MS = 40000; /* heartbeats come after 15 s */
 const PAUSE_MS = [500, 1000, 2000, 5000];
 
+/* Why we end the stream ourselves. */
+const HIDDEN = 'hidden', SILENT = 'silent', ANEW = 'anew';
+
 /** The frames of Server-Sent Events in a stream of text: {id, event, data}. Comments are
  * frames without members. */
 async function* frames(chunks) {
@@ -29,26 +32,21 @@ const visible = () => new Promise((resolve) => {
         document.addEventListener('visibilitychange', () => resolve(), {once: true});
 });
 
-/* For so long, or until the network is back. */
-const pause = (ms) => new Promise((resolve) => {
-    setTimeout(resolve, ms);
-    addEventListener('online', resolve, {once: true});
-});
-
 export class Watch {
     #id = null;      /* the last one seen */
     #tries = 0;
     #abort = null;
     #timer = 0;
+    #wake = () => {};
 
-    /** begin(revision) when all must be read, at first and whenever events were missed: from then
-     * on changed(change) comes for each event, in order. state('live' | 'away' | 'refused',
-     * why) tells how it goes. */
+    /** begin(revision) when all must be read, at first and whenever events were missed: from
+     * then on changed(change) comes for each event, in order. state('live' | 'away' |
+     * 'refused', why) tells how it goes. */
     constructor({begin, changed, state}) {
         Object.assign(this, {begin, changed, state});
         document.addEventListener('visibilitychange', () => {
             if (document.hidden)
-                this.#abort?.abort();
+                this.#abort?.abort(HIDDEN);
         });
     }
 
@@ -63,13 +61,24 @@ export class Watch {
             }
             clearTimeout(this.#timer);
             if (!document.hidden)
-                await pause(PAUSE_MS[Math.min(this.#tries++, PAUSE_MS.length - 1)]);
+                await this.#pause(PAUSE_MS[Math.min(this.#tries++, PAUSE_MS.length - 1)]);
         }
     }
 
-    /** Try at once: there is a token now. */
-    again() {
-        dispatchEvent(new Event('online'));
+    /* For so long, until the network is back, or until something else wakes us. */
+    #pause(ms) {
+        return new Promise((resolve) => {
+            this.#wake = resolve;
+            setTimeout(resolve, ms);
+            addEventListener('online', resolve, {once: true});
+        });
+    }
+
+    /** Begin again, as what is shown may differ now. */
+    startOver() {
+        this.#id = null;
+        this.#abort?.abort(ANEW);
+        this.#wake();
     }
 
     async #read() {
@@ -85,8 +94,10 @@ export class Watch {
         const text = response.body.pipeThrough(new TextDecoderStream());
         for await (const frame of frames(text)) {
             this.#heard();
-            if (frame.event === 'compacted')
-                return this.#forget();
+            if (frame.event === 'compacted') {
+                this.#id = null;
+                return;
+            }
             this.#id = frame.id ?? this.#id;
             if (frame.data)
                 this.changed(change(JSON.parse(frame.data)));
@@ -96,25 +107,21 @@ export class Watch {
 
     #heard() {
         clearTimeout(this.#timer);
-        this.#timer = setTimeout(() => this.#abort.abort(), SILENCE_MS);
+        this.#timer = setTimeout(() => this.#abort.abort(SILENT), SILENCE_MS);
     }
 
     #failed(error) {
-        if (document.hidden)
+        if (error === HIDDEN || error === ANEW)
             return;
         /* 410: the log no longer goes so far back; 400: it is another store. */
         if (error.status === 410 || error.status === 400)
-            this.#forget();
+            this.#id = null;
         else if (error.status === 401 || error.status === 403)
             this.state('refused', error.message);
         else if (error.name === 'ApiError')
             this.state('away', error.message);
         else
-            this.state('away', error.name === 'AbortError' ? 'nothing was heard for 40 s'
+            this.state('away', error === SILENT ? 'nothing was heard for 40 s'
                 : 'the daemon does not answer');
-    }
-
-    #forget() {
-        this.#id = null;
     }
 }

@@ -337,6 +337,30 @@ printf again >"$mnt/app/db/host"
 shows '... and what it missed comes with it' \
     "document.querySelector('#status').dataset.state === 'live' && $(value_is again)"
 
+# -- Tokens ----------------------------------------------------------------------------
+
+token=$("$kv" --socket "$sock" token create reader r:app)
+shows 'a token is asked for as soon as the daemon does' \
+    "$dialog?.querySelector('input[type=password]')"
+page type wrong >/dev/null
+page press Enter >/dev/null
+shows '... again when it is wrong' "$dialog?.querySelector('input[type=password]').value === ''"
+page type "$token" >/dev/null
+page press Enter >/dev/null
+shows 'with one the page shows what it grants' \
+    "$no_dialog && document.querySelector('#status').dataset.state === 'live' && $(item app) && !$(item tree)"
+printf granted >"$mnt/app/db/host"
+shows '... and its changes' "$(value_is granted)"
+edit refused
+page press Ctrl+s >/dev/null
+shows 'what it does not grant is told' \
+    "document.querySelector('.toast.problem') && document.querySelector('textarea').value === 'refused'"
+page press Escape >/dev/null
+page click 'dialog button.danger' >/dev/null
+is 'the token is in this tab alone' \
+    "$(page eval "[sessionStorage.length, location.href.includes('$token'), document.cookie].join()")" \
+    '1,false,'
+
 # -- What it must not do ---------------------------------------------------------------
 
 is 'no error, no request to others, nothing refused by its policy' "$(page complaints)" none

@@ -50,7 +50,8 @@ class Browser:
         self.origin = None
         address = self._address()
         self.socket = websocket.create_connection(address, timeout=2 * DEADLINE)
-        page = self.ask("Target.getTargets")["targetInfos"][0]["targetId"]
+        # One of our own: the first may be a part of the browser's window.
+        page = self.ask("Target.createTarget", url="about:blank")["targetId"]
         self.session = None
         self.session = self.ask("Target.attachToTarget", targetId=page,
                                 flatten=True)["sessionId"]
