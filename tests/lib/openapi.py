@@ -22,9 +22,11 @@ import openapi_steps
 
 METHODS = ('get', 'head', 'put', 'post', 'delete')
 # What the protocol has in any answer.
+PLAIN_REQUEST_HEADERS = {'Accept', 'Authorization', 'Connection', 'Content-Type',
+                         'Sec-WebSocket-Key', 'Sec-WebSocket-Version', 'Upgrade'}
 PLAIN_HEADERS = {'connection', 'content-encoding', 'content-length', 'content-type', 'date',
                  'referrer-policy', 'transfer-encoding', 'vary', 'x-accel-buffering',
-                 'x-content-type-options', 'cache-control', 'accept-ranges'}
+                 'x-content-type-options', 'cache-control', 'accept-ranges', 'upgrade'}
 count = failed = 0
 
 
@@ -109,7 +111,7 @@ class Document:
         query = urllib.parse.parse_qsl(target.partition('?')[2], keep_blank_values=True)
         given = [('query', *pair) for pair in query] + \
                 [('header', *pair) for pair in headers.items()
-                 if pair[0] not in ('Accept', 'Content-Type', 'Authorization')]
+                 if pair[0] not in PLAIN_REQUEST_HEADERS]
         for where, name, value in given:
             parameter = names.get((where, name.lower()))
             if not parameter:
@@ -244,6 +246,8 @@ def check_example(daemon, document, path, method, operation):
     special = openapi_steps.EXAMPLES.get(name, {})
     answers = [daemon.ask(**step) for step in special.get('before', [])]
     target, headers, body = example_request(document, path, method)
+    if 'headers' in special:
+        headers.update(special['headers'](answers))
     instead = special.get('instead', {})
     for old, new in (instead(answers) if callable(instead) else instead).items():
         target = target.replace(old, new)
@@ -262,6 +266,9 @@ def check_step(daemon, document, step):
     name, status = step.pop('name'), step.pop('status')
     valid = step.pop('valid', status < 400)
     step = {'headers': {}, 'body': None, **step}
+    answers = [daemon.ask(**earlier) for earlier in step.pop('before', [])]
+    if callable(step['headers']):
+        step['headers'] = step['headers'](answers)
     path, method = document.path_of(step['target']), step['method'].lower()
     answer = daemon.ask(**step)
     if not path or method not in document.document['paths'][path]:

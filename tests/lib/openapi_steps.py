@@ -7,12 +7,13 @@ each status of its own."""
 import json
 import os
 
-# Statuses of a daemon that is full, failing or overrun; tests/integration/trouble and
-# limits see to them.
-UNSEEN = {'500', '503', '507', 'default'}
+# Statuses of a daemon that is full, failing or overrun, or that speaks TLS; trouble, limits
+# and tls of tests/integration see to them.
+UNSEEN = {'500', '501', '503', '507', 'default'}
 # So much is one too many.
 TREE_MAX = 100_000
 OPERATIONS_MAX = 10_000
+FAILURES = 30  # more than are forgiven meanwhile
 VALUE_MAX = 1 << 20  # openapi.sh starts the daemon with it
 
 
@@ -20,8 +21,14 @@ def put(key, value=b'1', **headers):
     return {'method': 'PUT', 'target': f'/v1/keys/{key}', 'headers': headers, 'body': value}
 
 
-def get(target):
-    return {'method': 'GET', 'target': target, 'headers': {}, 'body': None}
+def ask(method, target, body=None, local=False, **headers):
+    return {'method': method, 'target': target, 'headers': headers, 'body': body,
+            'local': local}
+
+
+def kvapp_token(answers):
+    """The headers with the token that the last answer tells."""
+    return {'x-access-tokens': json.loads(answers[-1][2])['token']}
 
 
 def mounting(mountpoint):
@@ -31,7 +38,8 @@ def mounting(mountpoint):
 SOCKET_IO = '/socket.io/?EIO=4&transport=polling'
 
 # operationId -> before: requests that come first; instead: replacements in target and
-# body, or what makes them of the answers to those; local: over the Unix socket; stream: the answer has no end, so read up to this;
+# body, or what makes them of the answers to those; headers: what makes more of them of the
+# answers; local: over the Unix socket; stream: the answer has no end, so read up to this;
 # later: after the steps, because nothing is as before then.
 EXAMPLES = {
     'getKey': {'before': [put('app/host')]},
@@ -40,6 +48,9 @@ EXAMPLES = {
     'watch': {'stream': b'\n\n'},
     'listMounts': {'local': True},
     'headMounts': {'local': True},
+    'kvAppInsert': {'before': [ask('GET', '/api/auth')], 'headers': kvapp_token},
+    'kvAppSearch': {'before': [put('app/host'), ask('GET', '/api/auth')],
+                    'headers': kvapp_token},
     'listTokens': {'local': True},
     'headTokens': {'local': True},
     'createToken': {'local': True, 'later': True},
@@ -49,7 +60,7 @@ EXAMPLES = {
     'kvStoreGet': {'before': [put('app/host')]},
     'kvStoreSubscribe': {'before': [put('app/host')]},
     'kvShellGet': {'before': [put('app/host')]},
-    'socketIoSend': {'before': [get(SOCKET_IO)],
+    'socketIoSend': {'before': [ask('GET', SOCKET_IO)],
                      'instead': lambda answers: {'SID': json.loads(answers[0][2][1:])['sid']}},
     # That file is only there when the browser was fetched.
     'docsFile': {'instead': {'start.js': ''}},
@@ -129,6 +140,7 @@ def deleting():
     yield step(200, 'many keys', 'POST', '/v1/import', b''.join(
         b'{"key":"many/%d","value":""}\n' % number for number in range(TREE_MAX)))
     yield step(413, 'DELETE of too many keys', 'DELETE', '/v1/keys/many?recursive=1')
+    yield kvapp(413, 'search among too many keys', 'GET', '/api/search', {'prefix': 'x'})
 
 
 def listing():
@@ -173,7 +185,15 @@ def changing():
                transaction(*[{'op': 'get', 'key': 'k'}] * (OPERATIONS_MAX + 1)))
 
 
+def websocket(version):
+    return {'Connection': 'Upgrade', 'Upgrade': 'websocket', 'Sec-WebSocket-Version': version,
+            'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ=='}
+
+
 def watching():
+    yield step(101, 'a WebSocket', 'GET', '/v1/watch?key=s/k', headers=websocket('13'))
+    yield step(426, 'a WebSocket of another kind', 'GET', '/v1/watch',
+               headers=websocket('8'), valid=True)
     yield step(200, 'events of every kind', 'GET', '/v1/watch?since=0&prev=1',
                stream=b'"key":"s/sub/k","revision"')
     yield step(200, 'events of a key', 'GET', '/v1/watch?key=s/k&values=0',
@@ -238,6 +258,7 @@ def later_steps():
     yield step(201, 'a token for everything', 'POST', '/v1/tokens',
                b'{"name":"all","admin":true}', local=True)
     yield step(200, 'all tokens', 'GET', '/v1/tokens', local=True)
+    yield from kvapp_later_steps()
 
 
 def serving():
@@ -282,6 +303,40 @@ def dialects():
     yield step(400, 'KV Store: add of no key', 'POST', '/add?key=a//b&value=1')
 
 
+def kvapp(status, name, method, target, body, **more):
+    return step(status, f'KVApp: {name}', method, target, json.dumps(body).encode(),
+                **{'headers': kvapp_token, 'before': [ask('GET', '/api/auth')], **more})
+
+
+def kvapp_steps():
+    yield kvapp(200, 'search by a prefix', 'GET', '/api/search', {'prefix': 'app'})
+    yield kvapp(204, 'search of an absent key', 'GET', '/api/search', {'key': 'absent'})
+    yield kvapp(400, 'insert without a token', 'POST', '/api/insert', {}, headers={})
+    yield kvapp(400, 'search without a token', 'GET', '/api/search', {}, headers={})
+
+
+def limited_token(name):
+    token = {'name': name, 'rights': [{'path': 'app', 'read': True}]}
+    return ask('POST', '/v1/tokens', json.dumps(token).encode(), local=True)
+
+
+def kvapp_later_steps():
+    for method in ('GET', 'POST'):
+        yield step(401, f'KVApp: {method} of a token without one', method, '/api/auth',
+                   valid=True)
+        yield step(403, f'KVApp: {method} of a token for the own user', method, '/api/auth',
+                   local=True, valid=True)
+    yield kvapp(403, 'insert of what is not granted', 'POST', '/api/insert',
+                {'key': 's/k', 'value': '1'}, valid=True, before=[limited_token('one')])
+    yield kvapp(403, 'search of what is not granted', 'GET', '/api/search', {'key': 's/k'},
+                valid=True, before=[limited_token('another')])
+    wrong = {'x-access-tokens': 'wrong'}
+    often = [ask('GET', '/api/search', **wrong)] * FAILURES
+    for method, target in (('POST', '/api/insert'), ('GET', '/api/search')):
+        yield kvapp(429, f'{method} with wrong tokens, often', method, target, {},
+                    headers=wrong, before=often)
+
+
 def steps(mountpoint):
     """All of them, in an order in which each finds what it needs."""
     yield step(201, 'a key', 'PUT', '/v1/keys/s/k', b'1')
@@ -296,6 +351,7 @@ def steps(mountpoint):
     yield from watching()
     yield from transferring()
     yield from dialects()
+    yield from kvapp_steps()
     yield from mounting_steps(mountpoint)
     yield from tokens()
     yield from serving()
