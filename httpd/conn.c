@@ -83,7 +83,6 @@ struct kv_conn *kv_conn_started(struct kv_http *http, struct MHD_Connection *con
     if (!conn)
         return NULL;
     conn->local = local;
-    conn->socket = -1;
     conn->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
                    ->connect_fd;
     conn->request.http = http;
@@ -130,12 +129,6 @@ void kv_conn_deadline_since(struct kv_conn *conn, int64_t start_ns, int64_t ns)
     kv_conn_deadline(conn, left > 0 ? left : 1); /* 0 would be none */
 }
 
-void kv_conn_set_socket(struct kv_conn *conn, int fd)
-{
-    KV_SCOPED_LOCK(&conn->request.http->conns->lock);
-    conn->socket = fd;
-}
-
 unsigned kv_conns_tick(struct kv_conns *conns)
 {
     int64_t now = coarse_now_ns();
@@ -150,8 +143,6 @@ unsigned kv_conns_tick(struct kv_conns *conns)
             continue;
         /* shutdown(2) does not block. ENOTCONN: the client was quicker. */
         (void)shutdown(conn->fd, SHUT_RDWR);
-        if (conn->socket >= 0)
-            (void)shutdown(conn->socket, SHUT_RDWR);
         atomic_store_explicit(&conn->deadline_ns, 0, memory_order_relaxed);
         late++;
     }

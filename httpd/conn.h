@@ -40,11 +40,6 @@ void kv_conn_deadline(struct kv_conn *conn, int64_t ns);
 /* The same, ns from a moment that may be long ago. */
 void kv_conn_deadline_since(struct kv_conn *conn, int64_t start_ns, int64_t ns);
 
-/* What is to be cut beside the connection's own descriptor, because with TLS the library
- * hands out another one for a WebSocket and does not pass the cut on; -1: nothing any
- * more, to be said before that is closed. Any thread. */
-void kv_conn_set_socket(struct kv_conn *conn, int fd);
-
 /* Cut connections that are late; how many. Any thread. */
 unsigned kv_conns_tick(struct kv_conns *conns);
 

@@ -131,7 +131,6 @@ static void drop(struct kv_socket *socket)
     kv_unlock(&pump->lock);
     kv_list_remove(&socket->node);
     struct MHD_UpgradeResponseHandle *handle = socket->handle;
-    kv_conn_set_socket(conn_of(socket), -1);
     free_socket(socket);
     if (MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE) != MHD_YES)
         kv_error("the HTTP library does not take a WebSocket back");
@@ -317,7 +316,6 @@ static bool add(struct kv_socket *socket)
         return false;
     }
     socket->added = socket->readable = true;
-    kv_conn_set_socket(conn_of(socket), socket->fd);
     take(socket, socket->extra.data, socket->extra.len);
     kv_buf_done(&socket->extra);
     if (pump->stopping)

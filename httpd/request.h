@@ -173,7 +173,6 @@ struct kv_conn {
     struct kv_tls_pair *tls; /* NULL: plain */
     bool crowded; /* one too many: answered with 503 */
     int fd;
-    int socket; /* conns->lock: of a WebSocket, what the pump has of it; -1: none */
     atomic_llong deadline_ns; /* monotonic; 0: none */
     char host[64];            /* the Host value that was accepted last */
     size_t host_len;
