@@ -5,10 +5,5 @@
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 exec unshare --mount --net python3 "$root/tests/lib/documented.py" \
     --build "${KV_BUILD:-$root/build}" "$root/README.md" "$root/docs/guide.md" \
-<<<<<<< HEAD
-    "$root/docs/pictures/tour.md" "$root/docs/operations.md" \
-    "$root/docs/http.md" "$root/docs/access.md"
-=======
-    "$root/docs/operations.md" "$root/docs/http.md" "$root/docs/access.md" \
-    "$root/docs/dialects.md"
->>>>>>> 65f56c2 (docs: the dialects, each row with a line to try)
+    "$root/docs/pictures/tour.md" "$root/docs/operations.md" "$root/docs/http.md" \
+    "$root/docs/access.md" "$root/docs/dialects.md"
