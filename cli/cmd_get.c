@@ -130,7 +130,7 @@ static int get_old(struct kv_cli *cli, const char *key, struct getting *getting)
     uint64_t revision;
     if (cli->way == KV_OPT_MOUNT)
         return kv_mountio_refuse("--rev", &cli->fault);
-    if (kv_text_number(text, &revision) || revision == 0 || revision == UINT64_MAX)
+    if (kv_text_number(text, &revision) || revision == 0 || revision >= KV_HISTORY_NOW)
         return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
                             "--rev must be a number from 1 on, not '%s'", text);
     int status = kv_history_value(kv_client_of(cli->access), key, revision,

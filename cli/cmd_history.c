@@ -120,7 +120,7 @@ static int read_side(struct kv_cli *cli, const char *key, uint64_t revision,
     int status = kv_history_value(kv_client_of(cli->access), key, revision,
                                   &side->value, &cli->fault);
     side->exists = status == 0;
-    if (revision == UINT64_MAX - 1)
+    if (revision == KV_HISTORY_NOW)
         (void)snprintf(side->label, sizeof(side->label), "now%s",
                        side->exists ? "" : " (absent)");
     else
@@ -134,7 +134,7 @@ static int read_side(struct kv_cli *cli, const char *key, uint64_t revision,
 static int read_revision(struct kv_cli *cli, int operand, uint64_t *ret)
 {
     const char *text = cli->args.operands[operand];
-    if (kv_text_number(text, ret) == 0 && *ret > 0 && *ret < UINT64_MAX - 1)
+    if (kv_text_number(text, ret) == 0 && *ret > 0 && *ret < KV_HISTORY_NOW)
         return 0;
     return kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
                         "a revision is a number from 1 on, not '%s'", text);
@@ -168,7 +168,7 @@ static int run_diff(struct kv_cli *cli)
     KV_CLEANUP(side_done) struct side old = {0};
     KV_CLEANUP(side_done) struct side new = {0};
     const char *key = cli->args.operands[0];
-    uint64_t from, to = UINT64_MAX - 1; /* + 1 must be a number too */
+    uint64_t from, to = KV_HISTORY_NOW;
     int status = kv_cli_check_key(cli, key);
     if (!status)
         status = read_revision(cli, 1, &from);

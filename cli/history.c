@@ -205,12 +205,41 @@ static int look(struct kv_client *client, struct finding *f)
                         f->revision, oldest);
 }
 
+/* What will be cannot be known. */
+static int refuse_future(struct kv_client *client, const char *key, uint64_t revision,
+                         struct kv_fault *fault)
+{
+    KV_CLEANUP(kv_buf_done) struct kv_buf target = {0};
+    KV_CLEANUP(kv_http_answer_done) struct kv_http_answer answer = {0};
+    struct kv_span json;
+    uint64_t newest = 0;
+    if (revision == KV_HISTORY_NOW)
+        return 0;
+    kv_buf_adds(&target, "/v1/history?limit=1&values=0&key=");
+    kv_http_encode(&target, key);
+    kv_buf_addc(&target, '\0');
+    if (kv_buf_error(&target))
+        return kv_fault_no_memory(fault);
+    int status = kv_client_ask(client, target.data, &answer, &json, fault);
+    if (status)
+        return status;
+    (void)kv_json_member_number(json, "revision", &newest); /* or none is future */
+    if (!newest || revision <= newest)
+        return 0;
+    return kv_fault_set(fault, KV_EXIT_REFUSED, NULL,
+                        "revision %" PRIu64
+                        " lies in the future; the newest is %" PRIu64,
+                        revision, newest);
+}
+
 int kv_history_value(struct kv_client *client, const char *key, uint64_t revision,
                      struct kv_buf *ret, struct kv_fault *fault)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf name = {0};
     struct finding f = {.key = key, .revision = revision, .value = ret, .fault = fault};
-    int status = get_current(client, &f);
+    int status = refuse_future(client, key, revision, fault);
+    if (!status)
+        status = get_current(client, &f);
     if (status != KV_STOP)
         return status;
     for (;;) {

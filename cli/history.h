@@ -24,9 +24,12 @@ int kv_history_each(struct kv_client *client, const char *key, uint64_t before,
                     bool values, kv_version_fn *each, void *ctx, uint64_t *ret_oldest,
                     struct kv_fault *fault);
 
+#define KV_HISTORY_NOW (UINT64_MAX - 1) /* a revision: the newest */
+
 /* The value of key as it was when revision was the newest; a key that was renamed is
  * followed. 0; KV_EXIT_NOT_FOUND when there was no such key, or when it is not known
- * any more, which the message tells; or another fault. */
+ * any more, which the message tells; KV_EXIT_REFUSED when there is no such revision
+ * yet; or another fault. */
 int kv_history_value(struct kv_client *client, const char *key, uint64_t revision,
                      struct kv_buf *ret, struct kv_fault *fault);
 

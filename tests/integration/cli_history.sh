@@ -51,7 +51,10 @@ says '... under the new name, before it had it' 1 \
     "kv: 'h/moved': there was no such key at revision 3" "$kv" get --rev 3 h/moved
 says '... after it was removed' 1 "kv: 'h/moved': there was no such key at revision 6" \
     "$kv" get --rev 6 h/moved
-says '... as it is' 0 again "$kv" get --rev 1000 h/moved
+says '... as it is' 0 again "$kv" get --rev "$(revision)" h/moved
+future="kv: revision 1000 lies in the future; the newest is $(revision)"
+says '... as it will be: 4' 4 "$future" "$kv" get --rev 1000 h/moved
+says 'diff with what will be: 4' 4 "$future" "$kv" diff h/moved 1 1000
 says '... of several keys' 0 'h/key = two\nlines
 other = x' "$kv" get --rev 3 h/key other
 says 'get --rev 0: 2' 2 "kv: --rev must be a number from 1 on, not '0'" "$kv" get --rev 0 x
@@ -89,7 +92,7 @@ is 'export to a file: no progress but on a terminal' "$?$(cat "$work/err")" 0
 "$kv" export >"$work/all2"
 ok 'export to stdout is the same' cmp "$work/all" "$work/all2"
 is 'export --dir' "$("$kv" export --dir e/ | jq -r .key | paste -sd' ')" \
-    'e/binary e/empty e/sub e/sub/key'
+    'e e/binary e/empty e/sub e/sub/key'
 says 'export of no such directory: 1' 1 "kv: 'none': there is no such directory" \
     "$kv" export --dir none
 says 'export to a file that cannot be: 5' 5 "kv: cannot make '/none/x': No such file or directory" \
