@@ -23,7 +23,7 @@ stop_daemon
 
 help=$("$kvfsd" --help)
 is 'every option that limits something' \
-    "$(section Limits | sed -n 's/^|[^|]*|\([^|]*\)|.*/\1/p' | grep -o -e '--[a-z-]*' | grep -v -- '---' | sort)" \
+    "$(section Limits | sed -n 's/^|[^|]*|\([^|]*\)|.*/\1/p' | grep -o -e '--[a-z-]*' | grep -v -- '---' | sort -u)" \
     "$(grep -oE '^  --(max-[a-z-]+|log-(size|events)|cache-size)' <<<"$help" | tr -d ' ' | sort)"
 for option in --max-value-size --max-store-size --log-size --log-events --cache-size; do
     default=$(awk -v name="$option" '/^  --/ { on = $1 == name } on' <<<"$help" | paste -sd' ' |
