@@ -214,6 +214,24 @@ is 'a payload beyond maxPayload: 400' \
     "$(answer POST "$io&sid=$sid" --data-binary "@$work/large")" "400 $j $bad"
 is 'a foreign web page: 403' "$(http GET "$io" -H 'Origin: http://evil.example')" 403
 
+# -- Many --
+
+# With few processes: who takes longer than a ping has no poll that waits.
+for sid in $(curl -sS "$url$io&t=[1-50]" | grep -o '"sid":"[^"]*' | cut -d '"' -f 4); do
+    printf 'url = "%s%s&sid=%s"\n' "$url" "$io" "$sid"
+done >"$work/sessions"
+curl -sS --data-binary 40 -K "$work/sessions" >/dev/null
+curl -sS -K "$work/sessions" >/dev/null
+awk -v work="$work" '{ print; printf "output = \"%s/many.%d\"\n", work, NR }' "$work/sessions" \
+    >"$work/many"
+curl -sS --parallel --parallel-immediate --parallel-max 50 -K "$work/many" 2>/dev/null &
+pollers=$!
+started_pids+=("$pollers")
+ok '50 clients poll' wait_for watches_are 50
+put k 'for all' >/dev/null
+wait "$pollers"
+is '... and each is told' "$(cat "$work"/many.* | grep -o 'for all' | wc -l)" 50
+
 # -- Pings --
 
 open
