@@ -135,19 +135,36 @@ local_http POST '/v1/keys/app/z?op=rename&to=secret/z' >/dev/null
 local_http POST '/v1/keys/secret/x?op=rename&to=app/x' >/dev/null
 local_http POST '/v1/keys/app/deep?op=rename&to=secret/deep' >/dev/null
 local_http POST '/v1/keys/secret/deep?op=rename&to=app/deep' >/dev/null
-is 'a watch tells what is granted; over its border, what a rename comes to' \
-    "$(seen "$start" "$token")" "put app/y
+granted='put app/y
 rename app/z app/y
 delete app/z
 put app/x
 rmdir app/deep
 delete app/deep/b
 mkdir app/deep
-put app/deep/b"
+put app/deep/b'
+is 'a watch tells what is granted; over its border, what a rename comes to' \
+    "$(seen "$start" "$token")" "$granted"
 as "$token" GET '/v1/history?key=app/x' >/dev/null
 is '... and so does history' "$(jq -c '[.versions[] | [.type, .key, .from]]' "$work/body")" \
     '[["put","app/x",null]]'
+# The same over a WebSocket; seen has made the end.
+messages() # SINCE TOKEN
+{
+    local line fd watcher
+    exec {fd}< <(exec "$root/tests/lib/messages.py" "$port" "$2" "/v1/watch?since=$1" 2>&1)
+    watcher=$!
+    while IFS= read -r -t "$deadline" -u "$fd" line; do
+        [[ $line == *'"app/end'* ]] && break
+        jq -r 'select(.type != "open") | [.type, .key, .from // empty] | join(" ")' <<<"$line"
+    done
+    kill "$watcher"
+    exec {fd}<&-
+}
+is '... over a WebSocket as well' "$(messages "$start" "$token")" "$granted"
 is 'a watch of something else is refused' "$(as "$token" GET '/v1/watch?dir=secret')" 403
+is '... and a WebSocket of it' "$("$root/tests/lib/messages.py" "$port" "$token" \
+    '/v1/watch?dir=secret' 2>&1)" 'HTTP/1.1 403 Forbidden'
 is 'an import stops at the first line that is not granted' "$(
     printf '{"key":"app/i","value":"1"}\n{"key":"secret/i","value":"1"}\n' |
         as "$token" POST /v1/import -T -
@@ -178,7 +195,6 @@ quiet_end()
 {
     curl -sS -N --max-time "$deadline" -H "Authorization: Bearer $1" -o "$work/last" \
         -w '%{http_code}' "$url$2" >"$work/last.status" &
-    waiting=$!
 }
 
 watches_are()
@@ -187,12 +203,15 @@ watches_are()
     [ "$(jq .http.watches "$work/body")" = "$1" ]
 }
 
+background "$root/tests/lib/messages.py" "$port" "$token" /v1/watch >"$work/messages" 2>&1
 quiet_end "$token" /v1/watch
-wait_for watches_are 1
+wait_for watches_are 2
 is 'revoking is done at once' "$(as "$admin" DELETE /v1/tokens/app)" 204
 local_http PUT /v1/keys/app/after -d 'not for them' >/dev/null
-ok 'a watch of a revoked token ends at the next change' wait_pid "$waiting"
+ok 'a watch of a revoked token ends at the next change' wait_for test -s "$work/last.status"
 is '... and tells nothing of it' "$(grep -c after "$work/last")" 0
+ok '... so does a WebSocket, which says why' wait_for grep -q 'closed 4401' "$work/messages"
+is '... and nothing else' "$(grep -c after "$work/messages")" 0
 is 'the token holds nowhere' "$(as "$token" GET /v1/keys/app/a)/$(error_code)" 401/wrong_token
 brief=$(create brief r:app --ttl 1s)
 quiet_end "$brief" '/v1/keys/app/a?wait=60s'
@@ -203,7 +222,7 @@ expired()
 }
 ok 'a token expires' wait_for expired
 local_http PUT /v1/keys/app/a -d 'not for them' >/dev/null
-wait_pid "$waiting"
+wait_for test -s "$work/last.status"
 is '... a poll that began before learns nothing' \
     "$(cat "$work/last.status")/$(grep -c 'not for them' "$work/last")" 401/0
 
