@@ -240,9 +240,9 @@ export class Entry {
             this.buttons.hidden = false;
         }});
         this.buttons.hidden = true;
-        const asHex = this.#fits('text') && !editableAsText(found.bytes);
-        this.body.replaceChildren(...asHex ? [el('p.notice', {},
-            'Its lines end in different ways, which a text field would change: here are its bytes.')] : [],
+        const asBytes = this.#fits('text') && !editableAsText(found.bytes);
+        this.body.replaceChildren(el('p.notice', {hidden: !asBytes}, 'Its lines end in '
+            + 'different ways, which a text field would change: here are its bytes.'),
         this.#editor.element);
         this.#editor.focus();
     }

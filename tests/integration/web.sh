@@ -124,7 +124,7 @@ visit app/db/host
 edit mine
 printf theirs >"$mnt/app/db/host"
 shows 'the editor tells that somebody else wrote the key' \
-    "document.querySelector('.notice')?.textContent.includes('It was written')"
+    "document.querySelector('.editor .notice')?.textContent.includes('It was written')"
 is '... and keeps what was typed' "$(page eval "document.querySelector('textarea').value")" mine
 page press Ctrl+s >/dev/null
 shows 'saving shows both' "$dialog?.textContent.includes('theirs') && $dialog.textContent.includes('mine')"
