@@ -9,4 +9,8 @@
  * store them. Any thread. */
 uint64_t kv_hash(const void *data, size_t len);
 
+/* Checksum of some bytes, the same for ever: what is on disk may carry it. Against
+ * accidents, not against people. Any thread. */
+uint64_t kv_checksum(const void *data, size_t len);
+
 #endif

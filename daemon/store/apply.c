@@ -232,11 +232,15 @@ static int collect_due(void *ctx, int64_t expiry_ns, const void *key, size_t len
     return kv_buf_error(&due->keys);
 }
 
-int kv_apply_expiry(struct kv_batch *batch, size_t max, int64_t *ret_next_ns)
+int kv_apply_expiry(struct kv_batch *batch, int64_t from_ns, size_t max,
+                    int64_t *ret_next_ns)
 {
     struct due_keys due = {0};
-    int err =
-        kv_expiry_due(batch->view, batch->due_ns, max, collect_due, &due, ret_next_ns);
+    *ret_next_ns = from_ns;
+    if (from_ns > batch->due_ns)
+        return 0;
+    int err = kv_expiry_due(batch->view, from_ns, batch->due_ns, max, collect_due, &due,
+                            ret_next_ns);
     for (size_t at = 0, len; !err && at < due.keys.len; at += len + 1) {
         len = strlen(due.keys.data + at);
         err = expire_key(batch, due.keys.data + at, len);

@@ -13,8 +13,10 @@
 int kv_apply_txn(struct kv_batch *batch, struct kv_txn *txn);
 
 /* Delete up to max keys that are due, each in a revision of its own with origin ttl.
- * *ret_next_ns: when the next one is due. 0, or what broke the batch. */
-int kv_apply_expiry(struct kv_batch *batch, size_t max, int64_t *ret_next_ns);
+ * from_ns: before which none is due; *ret_next_ns: when the next one is. 0, or what
+ * broke the batch. */
+int kv_apply_expiry(struct kv_batch *batch, int64_t from_ns, size_t max,
+                    int64_t *ret_next_ns);
 
 /* -- Shared by the operations' own files (single.c, tree.c, rename.c) -- */
 

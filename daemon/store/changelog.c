@@ -90,8 +90,8 @@ int kv_changelog_append(struct kv_view *view, const struct kv_event *event,
     size_t size = sizeof(head) + event->from_len + record->key_len +
                   record->xattrs_len + value_len + previous_len;
     void *place;
-    int err = kv_view_put(view, KV_DB_LOG, (struct kv_slice){&at, sizeof(at)}, size,
-                          true, &place);
+    int err =
+        kv_view_put(view, KV_DB_LOG, (struct kv_slice){&at, sizeof(at)}, size, &place);
     if (err)
         return err;
     char *out = put_bytes(place, &head, sizeof(head));
@@ -112,9 +112,13 @@ int kv_changelog_trim(struct kv_view *view, struct kv_counters *counters,
         return 0;
     KV_CLEANUP(kv_walk_closep) struct kv_walk *walk = NULL;
     int err = kv_walk_open(view, KV_DB_LOG, &walk);
+    /* What was trimmed before is not looked at; of one revision more a part may be
+     * left.
+     */
+    struct packed_position from = pack_position(counters->log_first - 1, 0);
     struct kv_slice key, value;
     if (!err)
-        err = kv_walk_first(walk, &key, &value);
+        err = kv_walk_seek(walk, (struct kv_slice){&from, sizeof(from)}, &key, &value);
     while (!err && most-- > 0 &&
            (counters->log_bytes > max_bytes || counters->log_events > max_events)) {
         /* A revision that lost one event no longer counts as held. */

@@ -50,6 +50,7 @@ struct kv_committer {
 
     /* The committer thread's own. */
     int64_t last_now_ns; /* event times never go back */
+    int64_t next_due_ns; /* no key is due before */
     size_t expire_most;  /* keys that the next batch expires */
     bool expired_some;   /* the last batch that was tried did */
 
@@ -149,7 +150,7 @@ static int trim_log(struct kv_committer *c, struct kv_batch *batch)
 static int build(struct kv_committer *c, struct kv_batch *batch, struct kv_txn *first,
                  int64_t *ret_next_ns, struct kv_txn **ret_rest)
 {
-    int err = kv_apply_expiry(batch, c->expire_most, ret_next_ns);
+    int err = kv_apply_expiry(batch, c->next_due_ns, c->expire_most, ret_next_ns);
     for (struct kv_txn *txn = first; txn && !err; txn = txn->next) {
         forget_results(txn);
         err = kv_apply_txn(batch, txn);
@@ -229,6 +230,7 @@ static int try_batch(struct kv_committer *c, struct kv_txn *first,
     atomic_store(&c->full, batch.refused_for_space || batch.space < FULL_BELOW_BYTES);
     if (batch.earliest_expiry_ns < next_ns)
         next_ns = batch.earliest_expiry_ns;
+    c->next_due_ns = next_ns;
     c->parts.next_expiry(c->parts.next_expiry_ctx, next_ns);
     return 0;
 }
@@ -421,6 +423,7 @@ int kv_committer_start(const struct kv_committer_parts *parts,
     c->sequencer.submit = submit;
     c->tail = &c->head;
     c->accepted = UINT64_MAX;
+    c->next_due_ns = INT64_MIN;
     pthread_mutex_init(&c->lock, NULL);
     pthread_mutex_init(&c->observers_lock, NULL);
     pthread_mutex_init(&c->told_lock, NULL);

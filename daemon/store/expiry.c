@@ -10,10 +10,15 @@ struct packed_due {
     uint64_t expiry, id;
 } __attribute__((packed));
 
+static uint64_t pack_expiry(int64_t expiry_ns)
+{
+    return htobe64((uint64_t)expiry_ns ^ (UINT64_C(1) << 63));
+}
+
 static struct packed_due pack(const struct kv_meta *meta)
 {
     return (struct packed_due){
-        .expiry = htobe64((uint64_t)meta->expiry_ns ^ (UINT64_C(1) << 63)),
+        .expiry = pack_expiry(meta->expiry_ns),
         .id = htobe64(meta->id),
     };
 }
@@ -30,7 +35,7 @@ int kv_expiry_put(struct kv_view *view, const struct kv_record *record)
     struct packed_due due = pack(&record->meta);
     void *place;
     int err = kv_view_put(view, KV_DB_EXPIRY, (struct kv_slice){&due, sizeof(due)},
-                          record->key_len, false, &place);
+                          record->key_len, &place);
     if (!err)
         memcpy(place, record->key, record->key_len);
     return err;
@@ -42,7 +47,7 @@ int kv_expiry_delete(struct kv_view *view, const struct kv_meta *meta)
     return kv_view_delete(view, KV_DB_EXPIRY, (struct kv_slice){&due, sizeof(due)});
 }
 
-int kv_expiry_due(struct kv_view *view, int64_t now_ns, size_t max,
+int kv_expiry_due(struct kv_view *view, int64_t from_ns, int64_t now_ns, size_t max,
                   int (*fn)(void *ctx, int64_t expiry_ns, const void *key, size_t len),
                   void *ctx, int64_t *ret_next_ns)
 {
@@ -51,9 +56,10 @@ int kv_expiry_due(struct kv_view *view, int64_t now_ns, size_t max,
     if (err)
         return err;
     int64_t next_ns = INT64_MAX;
+    struct packed_due from = {.expiry = pack_expiry(from_ns)};
     struct kv_slice key, value;
-    for (err = kv_walk_first(walk, &key, &value); !err;
-         err = kv_walk_next(walk, &key, &value)) {
+    for (err = kv_walk_seek(walk, (struct kv_slice){&from, sizeof(from)}, &key, &value);
+         !err; err = kv_walk_next(walk, &key, &value)) {
         if (key.len != sizeof(struct packed_due))
             return -EBADMSG;
         int64_t expiry_ns = unpack_expiry(key);

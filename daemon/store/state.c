@@ -91,7 +91,7 @@ int kv_state_put(struct kv_view *view, const struct kv_record *record)
     size_t size = sizeof(row) + record->xattrs_len + record->meta.size;
     void *place;
     int err = kv_view_put(view, KV_DB_STATE, slice_of_key(record->key, record->key_len),
-                          size, false, &place);
+                          size, &place);
     if (err)
         return err;
     char *out = memcpy(place, &row, sizeof(row));
@@ -146,8 +146,7 @@ int kv_counters_put(struct kv_view *view, const struct kv_counters *counters)
 {
     struct packed_counters packed = {.format = FORMAT, .counters = *counters};
     void *place;
-    int err =
-        kv_view_put(view, KV_DB_META, counters_key, sizeof(packed), false, &place);
+    int err = kv_view_put(view, KV_DB_META, counters_key, sizeof(packed), &place);
     if (!err)
         memcpy(place, &packed, sizeof(packed));
     return err;

@@ -1,54 +1,56 @@
 #ifndef KV_STORE_TABLE_H
 #define KV_STORE_TABLE_H
 
-/* LMDB, and the only place that knows it. An environment of four ordered byte tables,
- * read and written through views: a view is an LMDB transaction, so it is one snapshot
- * of all tables, and what a write view changes happens at its commit or not at all.
+/* Four ordered byte tables, read and written through views: a view is one snapshot of
+ * all tables, and what a write view changes happens at its commit or not at all.
+ *
+ * A commit is durable when it is in the write-ahead log (wal.h), which takes one write
+ * and one sync. Until the next checkpoint its changes are in a memtable (memtable.h);
+ * views lay that over the tables on disk (disk.h). When the memtable has become large a
+ * thread checkpoints it: writes all of it to disk at once, while the next one fills. So
+ * a key that is written often, and a page with many keys, is written once for thousands
+ * of commits.
+ *
+ * When little space is left only LMDB knows what fits, and what a delete gives back.
+ * Then each commit is a checkpoint, and needs no log.
  *
  * Read views: any thread, one thread at a time each; short-lived, because the pages of
- * an old snapshot cannot be reused. Write views: the committer thread only.
+ * an old snapshot cannot be reused. Write views: one at a time, others wait; begun and
+ * ended by one thread.
  *
- * Slices point into the memory map. They hold until the view ends, or, in a write view,
- * until the next change through it: copy first, write then.
+ * Slices hold until the view ends; the bytes of a put belong to the caller until its
+ * next call.
  *
- * LMDB's codes become negative errno here: -ENOENT not found, -ENOSPC disk or map full,
- * -EIO (also for a panic), -EMFILE no reader slot, -EPROTO not an environment of ours.
- */
+ * Errors are negative errno: -ENOENT not found, -ENOSPC disk or store full, -EIO,
+ * -EMFILE no reader slot, -EPROTO not an environment of ours. After -EIO from a commit
+ * nothing can be written any more, and reading goes on. */
 
 #include "base/cleanup.h"
+#include "store/slice.h"
 #include "store/store.h"
 
 struct kv_table;
 struct kv_view;
 struct kv_walk;
 
-enum kv_db {
-    KV_DB_STATE,  /* key -> record (state.h) */
-    KV_DB_LOG,    /* revision, index -> event (changelog.h) */
-    KV_DB_EXPIRY, /* expiry, id -> key (expiry.h) */
-    KV_DB_META,   /* name -> the store's own numbers */
-    KV_DB_COUNT,
-};
-
-struct kv_slice {
-    const void *data;
-    size_t len;
-};
-
-/* Open or make the environment in directory path. max_bytes bounds what puts may fill;
- * the map has a reserve on top so that a full store can still delete. The caller
- * has made sure that no one else has it open (LMDB breaks silently if this process
- * has). */
+/* Open or make the tables in directory path, with everything that was committed.
+ * max_bytes bounds what puts may fill. The caller has made sure that no one else has
+ * them open. */
 int kv_table_open(const char *path, uint64_t max_bytes, enum kv_sync sync,
                   struct kv_table **ret);
-void kv_table_close(struct kv_table *table); /* no views left; NULL is allowed */
+/* No views left; ends with a checkpoint. NULL is allowed. */
+void kv_table_close(struct kv_table *table);
 KV_DEFINE_CLEANUP(struct kv_table, kv_table_close)
 
 /* Write what is committed to disk, for the weaker sync modes. Any thread. */
 int kv_table_sync(struct kv_table *table);
 
-/* Write a copy of the environment as it is now to a descriptor, without free pages:
- * blocks there, for as long as it takes. Any thread, beside writes. -EPIPE, ... */
+/* Bring the tables on disk up to date. Any thread that has no write view. */
+int kv_table_checkpoint(struct kv_table *table);
+
+/* Write a copy of the tables as they are now to a descriptor, as one file: blocks
+ * there, for as long as it takes. Any thread that has no write view, beside writes.
+ * -EPIPE, ... */
 int kv_table_copy(struct kv_table *table, int fd);
 
 int kv_view_read(struct kv_table *table, struct kv_view **ret);
@@ -72,19 +74,19 @@ int kv_view_commit(struct kv_view *view);
 
 /* Number of the snapshot: what a write view makes is one more than what readers see
  * before it, and it grows with each commit. */
-uint64_t kv_view_number(struct kv_view *view);
+uint64_t kv_view_number(const struct kv_view *view);
 
-/* Bytes that puts may still fill, within max_bytes and what the disk has free, as of the
- * last commit; 0 when it is full. */
-int kv_view_space(struct kv_view *view, uint64_t *ret_used, uint64_t *ret_free);
+/* Bytes in use and bytes that puts may still fill, within max_bytes and what the disk
+ * has free; 0 when it is full. A write view: when it began. */
+int kv_view_space(const struct kv_view *view, uint64_t *ret_used, uint64_t *ret_free);
 
 int kv_view_get(struct kv_view *view, enum kv_db db, struct kv_slice key,
                 struct kv_slice *ret);
 
-/* Set key to size bytes, which the caller writes to *ret before anything else is done
- * with the view. append: the key is known to sort behind all others. */
+/* Set key to size bytes, which the caller writes to *ret. -EINVAL: a key that is empty
+ * or longer than 511 bytes. */
 int kv_view_put(struct kv_view *view, enum kv_db db, struct kv_slice key, size_t size,
-                bool append, void **ret);
+                void **ret);
 
 int kv_view_delete(struct kv_view *view, enum kv_db db, struct kv_slice key);
 

@@ -422,7 +422,7 @@ static void check_view(struct kv_view *view)
     ck_assert_uint_eq(counters.keys, figures.keys);
     ck_assert_uint_eq(counters.directories, figures.directories);
     int64_t next_ns;
-    ck_assert_int_eq(kv_expiry_due(view, INT64_MAX, SIZE_MAX, check_due,
+    ck_assert_int_eq(kv_expiry_due(view, INT64_MIN, INT64_MAX, SIZE_MAX, check_due,
                                    (void *[]){&figures, view}, &next_ns),
                      0);
     ck_assert_uint_eq(figures.expiring, 0); /* each has a row in the index */

@@ -38,7 +38,7 @@ static inline void table_put_raw(enum kv_db db, struct kv_slice key,
                                  struct kv_slice value)
 {
     void *place;
-    ck_assert_int_eq(kv_view_put(view, db, key, value.len, false, &place), 0);
+    ck_assert_int_eq(kv_view_put(view, db, key, value.len, &place), 0);
     if (value.len > 0)
         memcpy(place, value.data, value.len);
 }

@@ -409,7 +409,7 @@ END_TEST
 static uint64_t expire(size_t max, int64_t *ret_next_ns)
 {
     uint64_t before = batch.expired;
-    ck_assert_int_eq(kv_apply_expiry(&batch, max, ret_next_ns), 0);
+    ck_assert_int_eq(kv_apply_expiry(&batch, INT64_MIN, max, ret_next_ns), 0);
     return batch.expired - before;
 }
 
@@ -610,7 +610,7 @@ START_TEST(an_allocation_that_fails_during_expiry_breaks_the_batch)
         drop_batch();
         int64_t next_ns;
         kv_alloc_fail_nth(nth);
-        int err = kv_apply_expiry(&batch, 10, &next_ns);
+        int err = kv_apply_expiry(&batch, INT64_MIN, 10, &next_ns);
         bool failed = kv_alloc_fail_stop();
         ck_assert_int_eq(err, batch.broken);
         ck_assert_int_eq(err, failed ? -ENOMEM : 0);

@@ -372,15 +372,6 @@ START_TEST(history_before_a_position_is_older)
 }
 END_TEST
 
-START_TEST(an_event_that_is_not_behind_the_others_is_refused)
-{
-    append_put("a", 5, 0);
-    struct kv_event *event = fixture_event("b", NULL, 4, 0);
-    ck_assert_int_lt(kv_changelog_append(view, event, &counters), 0);
-    kv_event_unref(event);
-}
-END_TEST
-
 START_TEST(bytes_that_are_no_event_are_ebadmsg)
 {
     append_put("a", 1, 0);
@@ -418,5 +409,4 @@ KV_SUITE_WITH("changelog", setup, table_teardown, every_field_of_an_event_is_kep
               history_is_newest_first_and_limited, history_finds_both_names_of_a_rename,
               a_long_history_is_whole, history_comes_in_pages_by_each_of_its_bounds,
               history_before_a_position_is_older,
-              an_event_that_is_not_behind_the_others_is_refused,
               bytes_that_are_no_event_are_ebadmsg)

@@ -35,7 +35,8 @@ static void check_due(int64_t now_ns, size_t max, const char *keys, int64_t next
 {
     struct due due = {.last_ns = INT64_MIN};
     int64_t next = 1;
-    ck_assert_int_eq(kv_expiry_due(view, now_ns, max, collect, &due, &next), 0);
+    ck_assert_int_eq(kv_expiry_due(view, INT64_MIN, now_ns, max, collect, &due, &next),
+                     0);
     kv_buf_addc(&due.keys, '\0');
     ck_assert_str_eq(due.keys.data, keys);
     ck_assert_int_eq(next, next_ns);
@@ -105,7 +106,8 @@ START_TEST(an_error_of_the_callback_ends_the_walk)
     put_due("b", 2, 20);
     struct due due = {.last_ns = INT64_MIN, .err_at = 1};
     int64_t next_ns;
-    ck_assert_int_eq(kv_expiry_due(view, 100, 10, collect, &due, &next_ns), -ECANCELED);
+    ck_assert_int_eq(kv_expiry_due(view, INT64_MIN, 100, 10, collect, &due, &next_ns),
+                     -ECANCELED);
     ck_assert_int_eq(due.count, 1);
     kv_buf_done(&due.keys);
 }

@@ -131,9 +131,8 @@ START_TEST(an_unknown_format_is_eproto)
                                    KV_SYNC_OFF, &table),
                      0);
     ck_assert_int_eq(kv_view_write(table, &view), 0);
-    ck_assert_int_eq(kv_view_put(view, KV_DB_META, (struct kv_slice){"counters", 8}, 4,
-                                 false, &place),
-                     0);
+    ck_assert_int_eq(
+        kv_view_put(view, KV_DB_META, (struct kv_slice){"counters", 8}, 4, &place), 0);
     memcpy(place, "junk", 4);
     ck_assert_int_eq(kv_view_commit(view), 0);
     kv_table_close(table);

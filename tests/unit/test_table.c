@@ -63,15 +63,15 @@ static struct kv_view *begin_nested(struct kv_view *parent)
 static void view_put(struct kv_view *view, const char *key, const char *value)
 {
     void *place;
-    ck_assert_int_eq(
-        kv_view_put(view, KV_DB_STATE, slice(key), strlen(value), false, &place), 0);
+    ck_assert_int_eq(kv_view_put(view, KV_DB_STATE, slice(key), strlen(value), &place),
+                     0);
     memcpy(place, value, strlen(value));
 }
 
 static int put_bytes(struct kv_view *view, const char *key, size_t len)
 {
     void *place;
-    int err = kv_view_put(view, KV_DB_STATE, slice(key), len, false, &place);
+    int err = kv_view_put(view, KV_DB_STATE, slice(key), len, &place);
     if (!err)
         memset(place, 'x', len);
     return err;
@@ -428,16 +428,17 @@ START_TEST(deleting_while_walking_visits_each_pair_once)
 }
 END_TEST
 
-START_TEST(appending_takes_only_what_sorts_last)
+START_TEST(a_key_has_1_to_511_bytes)
 {
     struct kv_view *view = begin_write();
+    char key[513] = {0};
     void *place;
-    ck_assert_int_eq(kv_view_put(view, KV_DB_LOG, slice("a"), 1, true, &place), 0);
-    memcpy(place, "1", 1);
-    ck_assert_int_eq(kv_view_put(view, KV_DB_LOG, slice("b"), 1, true, &place), 0);
-    memcpy(place, "2", 1);
-    ck_assert_int_ne(kv_view_put(view, KV_DB_LOG, slice("a"), 1, true, &place), 0);
-    kv_view_end(view);
+    for (size_t len = 0; len < sizeof(key); len++)
+        ck_assert_int_eq(
+            kv_view_put(view, KV_DB_STATE, (struct kv_slice){key, len}, 0, &place),
+            len >= 1 && len <= 511 ? 0 : -EINVAL);
+    ck_assert_int_eq(kv_view_commit(view), 0);
+    ck_assert_int_eq(kv_table_checkpoint(table), 0);
 }
 END_TEST
 
@@ -474,6 +475,7 @@ START_TEST(space_shrinks_with_what_is_put_and_comes_back)
         ck_assert_int_eq(kv_view_delete(view, KV_DB_STATE, slice(key)), 0);
         ck_assert_int_eq(kv_view_commit(view), 0);
     }
+    ck_assert_int_eq(kv_table_checkpoint(table), 0);
     ck_assert_uint_gt(space_left(), 7 * MIB);
 }
 END_TEST
@@ -630,8 +632,7 @@ KV_SUITE_WITH("table", setup, teardown, a_committed_put_is_seen_by_later_views,
               many_nested_views_with_large_values_keep_the_table_whole,
               a_walk_goes_both_ways_in_byte_order, a_seek_finds_the_first_key_not_less,
               a_walk_over_an_empty_table_finds_nothing,
-              deleting_while_walking_visits_each_pair_once,
-              appending_takes_only_what_sorts_last,
+              deleting_while_walking_visits_each_pair_once, a_key_has_1_to_511_bytes,
               space_shrinks_with_what_is_put_and_comes_back,
               space_can_be_asked_in_a_write_view_of_a_full_table,
               a_full_map_is_enospc_and_a_delete_recovers,
