@@ -119,6 +119,17 @@ static int copy(struct restoring *r, const char *path, uint64_t size)
     return status;
 }
 
+/* LMDB's table of readers and the write-ahead log belong to the store that was here
+ * before. */
+static int remove_others(struct restoring *r, const char *dir)
+{
+    static const char *const names[] = {"lock.mdb", "wal.0", "wal.1"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (unlinkat(r->dir_fd, names[i], 0) < 0 && errno != ENOENT)
+            return cannot(r->cli, "remove what is left of the store in", dir);
+    return 0;
+}
+
 static int restore(struct restoring *r, const char *path, const char *dir,
                    uint64_t size)
 {
@@ -132,9 +143,8 @@ static int restore(struct restoring *r, const char *path, const char *dir,
         status = set_owner(r, dir);
     if (!status)
         status = copy(r, path, size);
-    /* LMDB's table of readers belongs to the store that was here before. */
-    if (!status && unlinkat(r->dir_fd, "lock.mdb", 0) < 0 && errno != ENOENT)
-        status = cannot(r->cli, "remove lock.mdb in", dir);
+    if (!status)
+        status = remove_others(r, dir);
     return status ? status : kv_newfile_commit(&r->file, &r->cli->fault);
 }
 

@@ -38,9 +38,9 @@ static const struct kv_setting rows[] = {
      "when a write is acknowledged, and so what a power cut can cost.\n"
      "always: when it is on the disk; a power cut costs nothing acknowledged.\n"
      "interval: at once, synced every --sync-interval; a power cut costs the writes "
-     "since "
-     "then, and on file systems that reorder writes it can cost the whole store.\n"
-     "off: at once, synced when the kernel likes; the same, but more of it.\n"
+     "since then.\n"
+     "off: at once, synced when the kernel likes; a power cut costs more of the newest "
+     "writes.\n"
      "A crash of kvfsd alone costs nothing in any mode."},
     {"sync-interval", 0, KV_SETTING_NUMBER, FIELD(sync_interval_ms), "MS", 1, 3600000,
      "milliseconds between two syncs of --sync=interval"},

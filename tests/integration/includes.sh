@@ -40,9 +40,9 @@ rule 'httpd does not know fuse' httpd '(fuse|cluster|cli)/' '' '"fuse/session.h"
 rule 'the cluster does not know the front-ends' daemon/cluster '(fuse|httpd|cli)/' '' \
     '"httpd/server.h"'
 rule 'front-ends reach LMDB through the store only' 'fuse httpd' \
-    'store/(table|state|changelog|expiry|apply|commit|batch)\.h' '' '"store/table.h"'
-rule 'only the store'"'"'s table includes lmdb.h' 'daemon fuse httpd cli' 'lmdb\.h' \
-    '^daemon/store/table\.[ch]:' '<lmdb.h>'
+    'store/(table|disk|wal|memtable|state|changelog|expiry|apply|commit|batch)\.h' '' '"store/table.h"'
+rule 'only the store'"'"'s disk includes lmdb.h' 'daemon fuse httpd cli' 'lmdb\.h' \
+    '^daemon/store/disk\.[ch]:' '<lmdb.h>'
 rule 'only fuse includes libfuse' 'daemon httpd cli' '(fuse3/)?fuse(_[a-z]+)?\.h$' '' \
     '<fuse_lowlevel.h>'
 rule 'only httpd includes libmicrohttpd' 'daemon fuse cli' 'microhttpd\.h' '' \

@@ -314,7 +314,7 @@ unset KV_SOCKET
 unmount "$mnt"
 ok 'umount of the last mount ends the daemon' ended "$pid"
 ok '... which says why' grep -q 'no mount is left: stopping' "$log"
-is '... and leaves nothing but its data' "$(ls "$data")" "$(lines data.mdb kvfs.lock lock.mdb)"
+is '... and leaves nothing but its data' "$(ls "$data")" "$(lines data.mdb kvfs.lock lock.mdb wal.0 wal.1)"
 
 again=0
 while [ "$again" -lt 10 ] && "${mount_kvfs[@]}" "$data" "$mnt" -o "log=$log" &&
