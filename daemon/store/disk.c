@@ -33,8 +33,7 @@
 struct kv_disk_view {
     struct kv_disk *disk;
     MDB_txn *txn;
-    unsigned looks;            /* at the map, roughly: since the view began */
-    struct kv_disk_view *next; /* in the pool */
+    unsigned looks; /* at the map, roughly: since the view began */
 };
 
 struct kv_disk_cursor {
@@ -51,15 +50,15 @@ struct kv_disk {
     MDB_env *env;
     MDB_dbi dbi[KV_DB_COUNT];
     /* A second environment on the same file, which only reads and takes no locks; made
-     * under pool_lock when the first one has panicked and will not even read any more.
+     * under survivor_lock when the first one has panicked and will not even read any
+     * more.
      */
     MDB_env *survivor;
     char *path;
     int witness; /* the file once more; was_disk_full */
     uint64_t max_bytes;
     struct kv_resident resident;
-    pthread_mutex_t pool_lock;
-    struct kv_disk_view *pool; /* idle views; pool_lock */
+    pthread_mutex_t survivor_lock;
 };
 
 static const char *const db_names[KV_DB_COUNT] = {
@@ -172,7 +171,7 @@ int kv_disk_open(const char *path, uint64_t max_bytes, struct kv_disk **ret)
     KV_CLEANUP(kv_disk_closep) struct kv_disk *disk = calloc(1, sizeof(*disk));
     if (!disk)
         return -ENOMEM;
-    pthread_mutex_init(&disk->pool_lock, NULL);
+    pthread_mutex_init(&disk->survivor_lock, NULL);
     disk->max_bytes = max_bytes;
     disk->resident.statm = disk->witness = -1;
     disk->path = strdup(path);
@@ -193,12 +192,6 @@ void kv_disk_close(struct kv_disk *disk)
 {
     if (!disk)
         return;
-    while (disk->pool) {
-        struct kv_disk_view *view = disk->pool;
-        disk->pool = view->next;
-        mdb_txn_abort(view->txn);
-        free(view);
-    }
     if (disk->survivor)
         mdb_env_close(disk->survivor);
     if (disk->env)
@@ -206,7 +199,7 @@ void kv_disk_close(struct kv_disk *disk)
     kv_resident_done(&disk->resident);
     kv_close(&disk->witness);
     free(disk->path);
-    pthread_mutex_destroy(&disk->pool_lock);
+    pthread_mutex_destroy(&disk->survivor_lock);
     free(disk);
 }
 
@@ -218,22 +211,6 @@ int kv_disk_copy(struct kv_disk *disk, int fd)
 }
 
 /* -- Views -- */
-
-static struct kv_disk_view *pool_take(struct kv_disk *disk)
-{
-    KV_SCOPED_LOCK(&disk->pool_lock);
-    struct kv_disk_view *view = disk->pool;
-    if (view)
-        disk->pool = view->next;
-    return view;
-}
-
-static void pool_give(struct kv_disk *disk, struct kv_disk_view *view)
-{
-    KV_SCOPED_LOCK(&disk->pool_lock);
-    view->next = disk->pool;
-    disk->pool = view;
-}
 
 /* Open the file once more to go on reading after a panic: LMDB takes back what it wrote
  * of the commit that failed, so the file is as of the last one that did not. */
@@ -266,17 +243,16 @@ static int open_survivor(struct kv_disk *disk)
 
 static int find_survivor(struct kv_disk *disk, MDB_env **ret)
 {
-    KV_SCOPED_LOCK(&disk->pool_lock);
+    KV_SCOPED_LOCK(&disk->survivor_lock);
     int err = disk->survivor ? 0 : open_survivor(disk);
     *ret = disk->survivor;
     return err;
 }
 
-static int new_view(struct kv_disk *disk, struct kv_disk_view **ret)
+/* Begin a view's transaction. */
+static int begin(struct kv_disk_view *view)
 {
-    KV_CLEANUP(kv_free) struct kv_disk_view *view = calloc(1, sizeof(*view));
-    if (!view)
-        return -ENOMEM;
+    struct kv_disk *disk = view->disk;
     int rc = mdb_txn_begin(disk->env, NULL, MDB_RDONLY, &view->txn);
     if (rc == MDB_PANIC) {
         MDB_env *survivor;
@@ -285,36 +261,44 @@ static int new_view(struct kv_disk *disk, struct kv_disk_view **ret)
             return err;
         rc = mdb_txn_begin(survivor, NULL, MDB_RDONLY, &view->txn);
     }
-    if (rc)
-        return errno_of(rc);
+    return errno_of(rc);
+}
+
+int kv_disk_view_new(struct kv_disk *disk, struct kv_disk_view **ret)
+{
+    KV_CLEANUP(kv_disk_view_freep) struct kv_disk_view *view = calloc(1, sizeof(*view));
+    if (!view)
+        return -ENOMEM;
     view->disk = disk;
+    int err = begin(view);
+    if (err)
+        return err;
     *ret = KV_STEAL(view);
     return 0;
 }
 
-int kv_disk_view_begin(struct kv_disk *disk, struct kv_disk_view **ret)
+int kv_disk_view_renew(struct kv_disk_view *view)
 {
-    struct kv_disk_view *view = pool_take(disk);
-    if (!view)
-        return new_view(disk, ret);
-    int rc = mdb_txn_renew(view->txn);
-    if (!rc) {
-        view->looks = 0;
-        *ret = view;
+    view->looks = 0;
+    if (view->txn && mdb_txn_renew(view->txn) == 0)
         return 0;
-    }
     mdb_txn_abort(view->txn);
-    free(view);
-    return rc == MDB_PANIC ? kv_disk_view_begin(disk, ret) : errno_of(rc);
+    view->txn = NULL;
+    return begin(view);
 }
 
 void kv_disk_view_end(struct kv_disk_view *view)
 {
-    if (!view)
-        return;
     mdb_txn_reset(view->txn);
     kv_disk_view_rest(view);
-    pool_give(view->disk, view);
+}
+
+void kv_disk_view_free(struct kv_disk_view *view)
+{
+    if (!view)
+        return;
+    mdb_txn_abort(view->txn);
+    free(view);
 }
 
 void kv_disk_view_rest(struct kv_disk_view *view)
@@ -412,8 +396,8 @@ static int disk_limit(MDB_env *env, uint64_t *ret)
  * need. */
 static int free_pages(struct kv_disk *disk, uint64_t *ret)
 {
-    KV_CLEANUP(kv_disk_view_endp) struct kv_disk_view *view = NULL;
-    int err = kv_disk_view_begin(disk, &view);
+    KV_CLEANUP(kv_disk_view_freep) struct kv_disk_view *view = NULL;
+    int err = kv_disk_view_new(disk, &view);
     if (err)
         return err;
     MDB_cursor *cursor;

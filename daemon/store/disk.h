@@ -43,9 +43,13 @@ int kv_disk_space(struct kv_disk *disk, uint64_t *ret_used, uint64_t *ret_free);
 
 /* -- Views -- */
 
-int kv_disk_view_begin(struct kv_disk *disk, struct kv_disk_view **ret);
-void kv_disk_view_end(struct kv_disk_view *view); /* NULL is allowed */
-KV_DEFINE_CLEANUP(struct kv_disk_view, kv_disk_view_end)
+/* A view that has begun. When it has ended it can be begun again, with a new snapshot:
+ * that costs a fraction. */
+int kv_disk_view_new(struct kv_disk *disk, struct kv_disk_view **ret);
+void kv_disk_view_end(struct kv_disk_view *view);
+int kv_disk_view_renew(struct kv_disk_view *view);
+void kv_disk_view_free(struct kv_disk_view *view); /* NULL is allowed */
+KV_DEFINE_CLEANUP(struct kv_disk_view, kv_disk_view_free)
 
 /* A view goes on for long: account for the pages that it has touched, as its end
  * would. */

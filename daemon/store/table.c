@@ -178,10 +178,10 @@ static int repeat_change(void *ctx, enum kv_db db, struct kv_slice key, bool del
 /* Of the last checkpoint; zeros: there was none. */
 static int read_position(struct kv_table *table, struct kv_wal_position *ret)
 {
-    KV_CLEANUP(kv_disk_view_endp) struct kv_disk_view *view = NULL;
+    KV_CLEANUP(kv_disk_view_freep) struct kv_disk_view *view = NULL;
     struct kv_slice value;
     *ret = (struct kv_wal_position){0};
-    int err = kv_disk_view_begin(table->disk, &view);
+    int err = kv_disk_view_new(table->disk, &view);
     if (!err)
         err = kv_disk_get(view, KV_DB_META, checkpoint_key, &value);
     if (err)
@@ -267,6 +267,7 @@ void kv_table_close(struct kv_table *table)
         return;
     if (table->running)
         stop(table);
+    kv_view_free_pool(table);
     kv_memtable_unref(table->active);
     kv_memtable_unref(table->frozen);
     kv_wal_close(table->wal);

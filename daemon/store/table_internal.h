@@ -26,7 +26,8 @@ struct kv_table {
     struct kv_memtable *active, *frozen;
     uint64_t number;                        /* of the last commit */
     struct kv_wal_position frozen_position; /* of the last commit in frozen */
-    int error; /* of the last checkpoint of frozen, which is still there */
+    int error;            /* of the last checkpoint of frozen, which is still there */
+    struct kv_view *pool; /* views that have ended */
     bool stop;
     bool running;
     pthread_t thread; /* checkpoints what is frozen */
@@ -34,6 +35,7 @@ struct kv_table {
 
 struct kv_view {
     struct kv_table *table;
+    struct kv_view *next; /* in the pool */
     struct kv_view *root; /* of nested views: the outermost; otherwise itself */
     struct kv_disk_view *disk;
     struct kv_memtable *mems[KV_VIEW_MEMTABLES];
@@ -46,6 +48,8 @@ struct kv_view {
     size_t change_count, change_room;
     uint64_t used_bytes, free_bytes;
 };
+
+void kv_view_free_pool(struct kv_table *table);
 
 /* -- With table->writer held -- */
 

@@ -11,41 +11,63 @@
 
 /* -- Snapshots -- */
 
-static int take_snapshot(struct kv_table *table, struct kv_view *view)
+static void free_view(struct kv_view *view)
 {
-    KV_SCOPED_LOCK(&table->lock);
-    int err = kv_disk_view_begin(table->disk, &view->disk);
-    if (err)
+    kv_disk_view_free(view->disk);
+    free(view);
+}
+
+void kv_view_free_pool(struct kv_table *table)
+{
+    while (table->pool) {
+        struct kv_view *view = table->pool;
+        table->pool = view->next;
+        free_view(view);
+    }
+}
+
+/* A view from the pool, or a new one, that looks at what was committed. */
+static int begin_locked(struct kv_table *table, struct kv_view **ret)
+{
+    struct kv_view *view = table->pool;
+    if (view)
+        table->pool = view->next;
+    else
+        view = calloc(1, sizeof(*view));
+    if (!view)
+        return -ENOMEM;
+    int err = view->disk ? kv_disk_view_renew(view->disk)
+                         : kv_disk_view_new(table->disk, &view->disk);
+    if (err) {
+        free_view(view);
         return err;
-    view->number = table->number;
+    }
+    *view = (struct kv_view){
+        .table = table, .root = view, .disk = view->disk, .number = table->number};
     view->mems[view->mem_count++] = kv_memtable_ref(table->active);
     if (table->frozen)
         view->mems[view->mem_count++] = kv_memtable_ref(table->frozen);
+    *ret = view;
     return 0;
-}
-
-static void free_view(struct kv_view *view)
-{
-    kv_disk_view_end(view->disk);
-    for (unsigned i = 0; i < view->mem_count; i++)
-        kv_memtable_unref(view->mems[i]);
-    free(view->changes);
-    free(view);
 }
 
 int kv_view_read(struct kv_table *table, struct kv_view **ret)
 {
-    struct kv_view *view = calloc(1, sizeof(*view));
-    if (!view)
-        return -ENOMEM;
-    view->table = table;
-    view->root = view;
-    int err = take_snapshot(table, view);
-    if (err)
-        free_view(view);
-    else
-        *ret = view;
-    return err;
+    KV_SCOPED_LOCK(&table->lock);
+    return begin_locked(table, ret);
+}
+
+/* Let the snapshot go. */
+static void give_back(struct kv_view *view)
+{
+    struct kv_table *table = view->table;
+    kv_disk_view_end(view->disk);
+    for (unsigned i = 0; i < view->mem_count; i++)
+        kv_memtable_unref(view->mems[i]);
+    free(view->changes);
+    KV_SCOPED_LOCK(&table->lock);
+    view->next = table->pool;
+    table->pool = view;
 }
 
 /* Bytes on disk that the rows in the view's memtables will fill, and how many there
@@ -87,7 +109,7 @@ static int begin_write(struct kv_table *table, struct kv_view **ret)
         return err;
     err = kv_disk_space(table->disk, &view->used_bytes, &view->free_bytes);
     if (err) {
-        free_view(view);
+        give_back(view);
         return err;
     }
     view->write = true;
@@ -103,7 +125,7 @@ static int begin_exact(struct kv_table *table, struct kv_view **ret)
     int err = begin_write(table, ret);
     if (err || !is_tight(*ret))
         return err;
-    free_view(*ret);
+    give_back(*ret);
     err = kv_table_checkpoint_to(table, table->number);
     return err ? err : begin_write(table, ret);
 }
@@ -155,7 +177,7 @@ void kv_view_end(struct kv_view *view)
     }
     struct kv_table *table = view->table;
     bool write = view->write;
-    free_view(view);
+    give_back(view);
     if (write)
         kv_unlock(&table->writer);
 }
