@@ -1,9 +1,8 @@
 /* The LMDB environment: tables, views, cursors, writes. See disk.h.
  *
  * LMDB is opened without WRITEMAP (a full disk would be a SIGBUS) and with NOTLS, so
- * that a read transaction belongs to whoever holds it: ended views are reset and kept
- * in a pool, because renewing one costs a fraction of beginning one. NORDAHEAD, because
- * the access is random. The reserve behind max_bytes is address space, not disk: a
+ * that a read transaction belongs to whoever holds it. NORDAHEAD, because the access is
+ * random. The reserve behind max_bytes is address space, not disk: a
  * delete must copy a few pages before it can free some. */
 #include "store/disk.h"
 
