@@ -120,7 +120,8 @@ static int copy(struct restoring *r, const char *path, uint64_t size)
 }
 
 /* LMDB's table of readers and the write-ahead log belong to the store that was here
- * before. */
+ * before. They go before the new file has its name, because the log might continue
+ * that; and after it is whole, because they are lost then. */
 static int remove_others(struct restoring *r, const char *dir)
 {
     static const char *const names[] = {"lock.mdb", "wal.0", "wal.1"};
@@ -143,6 +144,8 @@ static int restore(struct restoring *r, const char *path, const char *dir,
         status = set_owner(r, dir);
     if (!status)
         status = copy(r, path, size);
+    if (!status)
+        status = kv_newfile_sync(&r->file, &r->cli->fault);
     if (!status)
         status = remove_others(r, dir);
     return status ? status : kv_newfile_commit(&r->file, &r->cli->fault);

@@ -63,6 +63,11 @@ static int sync_directory(const char *path)
     return fd < 0 ? -1 : fsync(fd);
 }
 
+int kv_newfile_sync(struct kv_newfile *file, struct kv_fault *fault)
+{
+    return fsync(file->fd) < 0 ? cannot(file, "write", fault) : 0;
+}
+
 int kv_newfile_commit(struct kv_newfile *file, struct kv_fault *fault)
 {
     if (fsync(file->fd) < 0 || rename(file->temporary, file->path) < 0)

@@ -19,6 +19,10 @@ int kv_newfile_begin(struct kv_newfile *file, const char *path, struct kv_fault 
 int kv_newfile_write(struct kv_newfile *file, const void *data, size_t len,
                      struct kv_fault *fault);
 
+/* Sync what was written: from here on only its name can be wrong. 0 or KV_EXIT_LOCAL.
+ */
+int kv_newfile_sync(struct kv_newfile *file, struct kv_fault *fault);
+
 /* Sync it and put it in its place, over what is there. 0 or KV_EXIT_LOCAL. */
 int kv_newfile_commit(struct kv_newfile *file, struct kv_fault *fault);
 

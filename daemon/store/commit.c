@@ -268,7 +268,7 @@ static void fail_all(struct kv_committer *c, struct kv_txn *first, int err)
 
 static bool may_pass(int err)
 {
-    return err == -ENOSPC || err == -ENOMEM || err == -EDQUOT;
+    return err == -ENOSPC || err == -ENOMEM || err == -EDQUOT || err == -EMFILE;
 }
 
 void kv_committer_latch(struct kv_committer *c, int err)

@@ -37,7 +37,7 @@ struct chunk {
 
 struct kv_memtable {
     atomic_uint refs;
-    atomic_size_t bytes, versions;
+    atomic_size_t bytes, versions, deletions;
     struct chunk *chunks;
     uint64_t random;
     _Atomic(struct kv_mem_entry *) heads[KV_DB_COUNT][LEVELS];
@@ -115,6 +115,11 @@ size_t kv_memtable_versions(const struct kv_memtable *mem)
     return atomic_load_explicit(&mem->versions, memory_order_relaxed);
 }
 
+size_t kv_memtable_deletions(const struct kv_memtable *mem)
+{
+    return atomic_load_explicit(&mem->deletions, memory_order_relaxed);
+}
+
 /* -- The lists -- */
 
 static struct kv_slice key_of(const struct kv_mem_entry *entry)
@@ -145,6 +150,18 @@ static const struct kv_mem_entry *find_before(const struct kv_memtable *mem,
                (!key || kv_slice_compare(key_of(next), *key) < 0))
             at = next;
     return at;
+}
+
+/* The first entry whose key is not less than the given one, among those that the writer
+ * had linked when the caller got its number; others may come in between. */
+static const struct kv_mem_entry *find_from(const struct kv_memtable *mem,
+                                            enum kv_db db, struct kv_slice key)
+{
+    const struct kv_mem_entry *before = find_before(mem, db, &key);
+    const struct kv_mem_entry *entry = follow(&links_of(mem, db, before)[0]);
+    while (entry && kv_slice_compare(key_of(entry), key) < 0)
+        entry = follow(&entry->next[0]);
+    return entry;
 }
 
 /* The links behind which an entry of this key belongs, on every level, and the entry
@@ -199,6 +216,14 @@ static struct kv_mem_entry *add_entry(struct kv_memtable *mem, struct kv_slice k
 
 /* -- The writer -- */
 
+static void count(struct kv_memtable *mem, enum kv_db db,
+                  const struct kv_mem_version *version, size_t one)
+{
+    atomic_fetch_add_explicit(&mem->versions, one, memory_order_relaxed);
+    if (db == KV_DB_STATE && version->deleted)
+        atomic_fetch_add_explicit(&mem->deletions, one, memory_order_relaxed);
+}
+
 static int add_version(struct kv_memtable *mem, enum kv_db db, struct kv_slice key,
                        const struct kv_mem_version *as, struct kv_mem_change *ret)
 {
@@ -214,7 +239,7 @@ static int add_version(struct kv_memtable *mem, enum kv_db db, struct kv_slice k
     *version = *as;
     version->older = atomic_load_explicit(&entry->newest, memory_order_relaxed);
     atomic_store_explicit(&entry->newest, version, memory_order_release);
-    atomic_fetch_add_explicit(&mem->versions, 1, memory_order_relaxed);
+    count(mem, db, version, 1);
     *ret = (struct kv_mem_change){db, entry, version};
     return 0;
 }
@@ -242,7 +267,7 @@ void kv_memtable_undo(struct kv_memtable *mem, const struct kv_mem_change *chang
     assert(kv_mem_change_is_last(change));
     atomic_store_explicit(&change->entry->newest, change->version->older,
                           memory_order_release);
-    atomic_fetch_sub_explicit(&mem->versions, 1, memory_order_relaxed);
+    count(mem, change->db, change->version, (size_t)-1);
 }
 
 bool kv_mem_change_is_last(const struct kv_mem_change *change)
@@ -283,8 +308,7 @@ static const struct kv_mem_version *seen(const struct kv_mem_entry *entry,
 int kv_memtable_get(const struct kv_memtable *mem, enum kv_db db, struct kv_slice key,
                     uint64_t number, struct kv_slice *ret)
 {
-    const struct kv_mem_entry *before = find_before(mem, db, &key);
-    const struct kv_mem_entry *entry = follow(&links_of(mem, db, before)[0]);
+    const struct kv_mem_entry *entry = find_from(mem, db, key);
     if (!entry || kv_slice_compare(key_of(entry), key) != 0)
         return -ENOENT;
     const struct kv_mem_version *version = seen(entry, number);
@@ -338,7 +362,6 @@ bool kv_mem_cursor_move(struct kv_mem_cursor *cursor, enum kv_move move,
                         struct kv_slice from)
 {
     const struct kv_memtable *mem = cursor->mem;
-    const struct kv_mem_entry *before = NULL;
     switch (move) {
     case KV_MOVE_LAST:
         return stand_until(cursor, find_before(mem, cursor->db, NULL));
@@ -347,10 +370,9 @@ bool kv_mem_cursor_move(struct kv_mem_cursor *cursor, enum kv_move move,
     case KV_MOVE_NEXT:
         return stand_from(cursor, follow(&cursor->entry->next[0]));
     case KV_MOVE_SEEK:
-        before = find_before(mem, cursor->db, &from);
-        break;
+        return stand_from(cursor, find_from(mem, cursor->db, from));
     case KV_MOVE_FIRST:
         break;
     }
-    return stand_from(cursor, follow(&links_of(mem, cursor->db, before)[0]));
+    return stand_from(cursor, follow(&mem->heads[cursor->db][0]));
 }

@@ -40,6 +40,9 @@ void kv_memtable_unref(struct kv_memtable *mem); /* NULL is allowed */
 /* Bytes and versions that are in it. Any thread, roughly. */
 size_t kv_memtable_bytes(const struct kv_memtable *mem);
 size_t kv_memtable_versions(const struct kv_memtable *mem);
+/* How many of the versions are deletions from the state table. Listings pass them one
+ * by one; who walks the other tables begins behind what was deleted. */
+size_t kv_memtable_deletions(const struct kv_memtable *mem);
 
 /* -- The writer -- */
 

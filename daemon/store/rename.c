@@ -154,9 +154,14 @@ static int announce(struct kv_batch *batch, const struct move *move,
 }
 
 /* Move what is below the source, row by row. The walk is placed anew each time, because
- * the move changes the table under it. */
+ * the move changes the table under it; behind what was moved, because a walk takes long
+ * over rows that were there. */
 static int move_below(struct kv_batch *batch, const struct move *move)
 {
+    char from[KV_KEY_MAX + 1];
+    size_t from_len = move->from_len;
+    memcpy(from, move->from, from_len);
+    from[from_len++] = '/';
     for (;;) {
         KV_CLEANUP(kv_walk_closep) struct kv_walk *walk = NULL;
         KV_CLEANUP(kv_record_unrefp) struct kv_record *record = NULL;
@@ -165,8 +170,9 @@ static int move_below(struct kv_batch *batch, const struct move *move)
         struct kv_row row;
         int err = kv_walk_open(batch->view, KV_DB_STATE, &walk);
         if (!err)
-            err = first_below(walk, move->from, move->from_len, &key, &value);
-        if (err == -ENOENT)
+            err = kv_walk_seek(walk, (struct kv_slice){from, from_len}, &key, &value);
+        if (err == -ENOENT ||
+            (!err && !kv_key_is_below(key.data, key.len, move->from, move->from_len)))
             return 0;
         if (!err)
             err = kv_row_decode(value, &row);
@@ -175,6 +181,9 @@ static int move_below(struct kv_batch *batch, const struct move *move)
         char old_key[KV_KEY_MAX], new_key[KV_KEY_MAX];
         size_t old_len = key.len, new_len = moved_key(move, key.data, key.len, new_key);
         memcpy(old_key, key.data, old_len);
+        memcpy(from, old_key, old_len);
+        from[old_len] = '\0'; /* no key has one: what comes next */
+        from_len = old_len + 1;
         struct kv_meta old = row.meta;
         record = record_at(batch, &row, new_key, new_len, false);
         bare = record_at(batch, &row, new_key, new_len, true);

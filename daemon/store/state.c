@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define FORMAT UINT64_C(0x316673766b) /* "kvsf1": also tells the byte order */
+#define FORMAT UINT64_C(0x326673766b) /* "kvsf2": also tells the byte order */
 
 struct packed_row {
     struct kv_packed_meta meta;

@@ -1,7 +1,7 @@
 #ifndef KV_STORE_TABLE_INTERNAL_H
 #define KV_STORE_TABLE_INTERNAL_H
 
-/* What table.c (life, checkpoints), view.c and walk.c share of a table. */
+/* What table.c, checkpoint.c, view.c and walk.c share of a table. */
 
 #include "store/disk.h"
 #include "store/memtable.h"
@@ -25,6 +25,7 @@ struct kv_table {
     pthread_cond_t changed; /* frozen, error or stop */
     struct kv_memtable *active, *frozen;
     uint64_t number;                        /* of the last commit */
+    uint64_t saved;                         /* of the last one that is on disk */
     struct kv_wal_position frozen_position; /* of the last commit in frozen */
     int error;            /* of the last checkpoint of frozen, which is still there */
     struct kv_view *pool; /* views that have ended */
@@ -51,16 +52,38 @@ struct kv_view {
 
 void kv_view_free_pool(struct kv_table *table);
 
-/* -- With table->writer held -- */
+/* -- checkpoint.c -- */
+
+int kv_table_start(struct kv_table *table); /* the thread */
+void kv_table_stop(struct kv_table *table);
+
+/* Write the rows of a memtable, or none when it is NULL, and the position of the log.
+ */
+int kv_table_write(struct kv_table *table, const struct kv_memtable *mem,
+                   const struct kv_wal_position *position);
+/* -ENOENT: the tables are new. */
+int kv_table_read_position(struct kv_table *table, struct kv_wal_position *ret);
+
+/* Whether a checkpoint that failed so may succeed another time. */
+bool kv_table_may_pass(int err);
+
+/* With table->writer held: */
 
 /* Before a write view begins: wait while too much is waiting for a checkpoint. */
 int kv_table_make_room(struct kv_table *table);
 
-/* Write everything to disk, the active memtable up to this number, which becomes that
- * of the last commit. On error nothing has happened. */
-int kv_table_checkpoint_to(struct kv_table *table, uint64_t number);
+/* Let the thread checkpoint the active memtable, if it has nothing else to do; and when
+ * all in it was undone, begin a new one. -ENOMEM. */
+int kv_table_freeze(struct kv_table *table);
+/* The same when it is large. */
+int kv_table_freeze_large(struct kv_table *table);
 
-/* Let the thread checkpoint the active memtable, if it has nothing else to do. */
-void kv_table_freeze(struct kv_table *table);
+/* Wait until everything that is committed is written to disk. */
+int kv_table_settle(struct kv_table *table);
+
+/* Make a commit of this number, all of whose changes are in mem, durable and visible by
+ * writing it to disk; nothing older waits for that. On error nothing has happened. */
+int kv_table_commit_to_disk(struct kv_table *table, struct kv_memtable *mem,
+                            uint64_t number);
 
 #endif

@@ -126,7 +126,7 @@ static int begin_exact(struct kv_table *table, struct kv_view **ret)
     if (err || !is_tight(*ret))
         return err;
     give_back(*ret);
-    err = kv_table_checkpoint_to(table, table->number);
+    err = kv_table_settle(table);
     return err ? err : begin_write(table, ret);
 }
 
@@ -223,17 +223,30 @@ static int commit_to_log(struct kv_view *root)
     kv_lock(&table->lock);
     table->number = root->number;
     kv_unlock(&table->lock);
+    /* Without memory for a new memtable: after the next commit, then. */
     if (pending_cost(root) > root->free_bytes / 4)
-        kv_table_freeze(table);
+        (void)kv_table_freeze(table);
+    else
+        (void)kv_table_freeze_large(table);
     return 0;
+}
+
+/* What was committed before goes to disk by itself: a view must not see a part of this
+ * commit there and the other part as it was, in the memtable. */
+static int commit_to_disk(struct kv_view *root)
+{
+    struct kv_table *table = root->table;
+    bool alone = root->mem_count == 1 &&
+                 kv_memtable_versions(root->mems[0]) == root->change_count;
+    int err = alone ? 0 : kv_table_settle(table);
+    return err ? err : kv_table_commit_to_disk(table, root->mems[0], root->number);
 }
 
 static int commit_root(struct kv_view *root)
 {
     if (root->change_count == 0)
         return 0;
-    return is_tight(root) ? kv_table_checkpoint_to(root->table, root->number)
-                          : commit_to_log(root);
+    return is_tight(root) ? commit_to_disk(root) : commit_to_log(root);
 }
 
 int kv_view_commit(struct kv_view *view)

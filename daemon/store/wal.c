@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -120,6 +121,7 @@ static int read_all(int fd, char *data, size_t len, off_t offset, size_t *ret_le
 /* -- Replay -- */
 
 struct replay {
+    struct kv_wal *wal;
     struct kv_wal_position *position;
     kv_wal_change_fn *fn;
     void *ctx;
@@ -193,24 +195,51 @@ static int repeat(struct replay *replay)
     return err;
 }
 
-static bool continues(const struct replay *replay)
+/* Whether the record comes behind another one of its file. */
+static bool follows(const struct replay *replay, const struct kv_wal_position *before)
 {
-    return replay->header.previous == replay->position->checksum &&
-           replay->header.number == replay->position->number + 1;
+    return replay->header.previous == before->checksum &&
+           replay->header.number == before->number + 1;
 }
 
-static int replay_file(struct replay *replay, int fd)
+/* Where the log ends is a record that is not whole. One that is, and continues that,
+ * can only be there when the former was whole once. */
+static void look_for_damage(struct replay *replay, int fd, off_t offset)
 {
+    const struct header bad = replay->header;
+    if (bad.number != replay->position->number + 1 || bad.bytes > INT64_MAX / 2 ||
+        read_record(replay, fd, offset + (off_t)(sizeof(bad) + bad.bytes)) != 0 ||
+        replay->header.previous != bad.checksum)
+        return;
+    kv_error("the write-ahead log is damaged behind commit %" PRIu64
+             ": what was committed later is lost",
+             replay->position->number);
+}
+
+/* Repeat the records of one file that the position does not hold. */
+static int replay_file(struct replay *replay, unsigned which)
+{
+    struct kv_wal_position *position = replay->position, before = {0};
+    int err, fd = replay->wal->fds[which];
     off_t offset = 0;
-    int err;
-    while ((err = read_record(replay, fd, offset)) == 0 && continues(replay)) {
+    while ((err = read_record(replay, fd, offset)) == 0 &&
+           (offset == 0 || follows(replay, &before))) {
+        before =
+            (struct kv_wal_position){replay->header.number, replay->header.checksum};
+        offset += (off_t)(sizeof(struct header) + replay->header.bytes);
+        if (before.number <= position->number)
+            continue;
+        if (!follows(replay, position))
+            return 0;
         err = repeat(replay);
         if (err)
             return err;
-        replay->position->number = replay->header.number;
-        replay->position->checksum = replay->header.checksum;
-        offset += (off_t)(sizeof(struct header) + replay->header.bytes);
+        *position = before;
+        replay->wal->current = which;
+        replay->wal->end = offset;
     }
+    if (err == -ENODATA)
+        look_for_damage(replay, fd, offset);
     return err == -ENODATA ? 0 : err;
 }
 
@@ -225,14 +254,14 @@ static int first_number(struct replay *replay, int fd, uint64_t *ret)
 int kv_wal_replay(struct kv_wal *wal, struct kv_wal_position *position,
                   kv_wal_change_fn *fn, void *ctx)
 {
-    struct replay replay = {.position = position, .fn = fn, .ctx = ctx};
+    struct replay replay = {.wal = wal, .position = position, .fn = fn, .ctx = ctx};
     uint64_t numbers[FILES] = {0};
     int err = 0;
     for (unsigned i = 0; i < FILES && !err; i++)
         err = first_number(&replay, wal->fds[i], &numbers[i]);
     unsigned older = numbers[1] < numbers[0];
     for (unsigned i = 0; i < FILES && !err; i++)
-        err = replay_file(&replay, wal->fds[(older + i) % FILES]);
+        err = replay_file(&replay, (older + i) % FILES);
     kv_buf_done(&replay.record);
     wal->previous = position->checksum;
     return err;

@@ -13,8 +13,8 @@
  * A record carries its own checksum and that of the record before it. What lies behind
  * the last record - half of one that a crash cut off, older ones from when the file was
  * written the last time - fits neither, so the log ends at the first record that does
- * not continue the one before. The first one continues the checkpoint. A file that
- * begins with a record that the checkpoint holds has none that it does not hold.
+ * not continue the one before. The first one that a checkpoint does not
+ * hold continues that.
  *
  * Threads: append and restart by one thread at a time; sync by any thread. */
 
@@ -43,9 +43,9 @@ KV_DEFINE_CLEANUP(struct kv_wal, kv_wal_close)
 typedef int kv_wal_change_fn(void *ctx, enum kv_db db, struct kv_slice key,
                              bool deletes, struct kv_slice value);
 
-/* Repeat the changes of all records behind a checkpoint, in their order, and move
- * *position behind them. The log is written from its start again then, so a checkpoint
- * comes before the next append. -EIO, -ENOMEM, or what fn returned. */
+/* Repeat the changes of all records behind a checkpoint, in their order, moving *position
+ * behind each record when it was repeated. The log goes on behind the last one. -EIO,
+ * -ENOMEM, or what fn returned. */
 int kv_wal_replay(struct kv_wal *wal, struct kv_wal_position *position,
                   kv_wal_change_fn *fn, void *ctx);
 
