@@ -417,6 +417,37 @@ START_TEST(a_table_holds_its_history_over_checkpoints_and_reopenings)
 }
 END_TEST
 
+START_TEST(a_store_that_was_not_closed_has_its_keys_events_and_figures)
+{
+    store_setup_closed();
+    temp_dir_remove((char *)(uintptr_t)store_config.path);
+    kv_table_close(table);
+    table = NULL;
+    store_config.path = dir;
+    ck_assert_int_eq(store_open(), 0);
+    ck_assert_int_eq(put("a/b", "one"), 0);
+    ck_assert_int_eq(put("a/c", "two"), 0);
+    ck_assert_int_eq(put_expiring("e", "v", INT64_MAX - 1), 0);
+    ck_assert_int_eq(move("a", "d", 0), 0);
+    ck_assert_int_eq(del("d/b"), 0);
+    KV_CLEANUP(kv_free) char *tree = strdup(tree_of(""));
+    KV_CLEANUP(kv_free) char *events = strdup(events_since(0));
+    for (int i = 0; i < FILES; i++) {
+        read_image((enum file)i);
+        write_copy((enum file)i);
+    }
+    store_shut();
+    store_config.path = copy_dir;
+    ck_assert_int_eq(store_open(), 0);
+    ck_assert_str_eq(tree_of(""), tree);
+    ck_assert_str_eq(events_since(0), events);
+    ck_assert_value("d/c", "two");
+    ck_assert_uint_eq(revision_now(), 5);
+    check_store();
+    store_shut();
+}
+END_TEST
+
 KV_SUITE_WITH("recovery", setup, teardown,
               a_table_that_was_not_closed_has_everything_that_was_committed,
               a_write_view_that_had_not_committed_leaves_nothing,
@@ -424,4 +455,5 @@ KV_SUITE_WITH("recovery", setup, teardown,
               a_crash_while_a_crash_is_recovered_from_loses_nothing,
               a_crash_at_any_step_of_background_checkpoints_loses_nothing,
               a_crash_at_any_step_of_commits_to_an_almost_full_table_loses_nothing,
-              a_table_holds_its_history_over_checkpoints_and_reopenings)
+              a_table_holds_its_history_over_checkpoints_and_reopenings,
+              a_store_that_was_not_closed_has_its_keys_events_and_figures)
