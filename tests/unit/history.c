@@ -153,6 +153,17 @@ static int step(struct kv_walk *walk, bool forward, struct kv_slice *key,
     return err;
 }
 
+/* There, back, and there again. */
+static bool turns(struct kv_walk *walk, bool forward, unsigned back, unsigned at)
+{
+    struct kv_slice key, value;
+    char bytes[2];
+    return step(walk, !forward, &key, &value) == 0 &&
+           kv_slice_compare(key, key_of(back, bytes)) == 0 &&
+           step(walk, forward, &key, &value) == 0 &&
+           kv_slice_compare(key, key_of(at, bytes)) == 0;
+}
+
 static const char *check_walk(struct kv_view *view, enum kv_db db, bool forward,
                               const struct state *state)
 {
@@ -161,6 +172,7 @@ static const char *check_walk(struct kv_view *view, enum kv_db db, bool forward,
     char bytes[2];
     if (kv_walk_open(view, db, &walk))
         return "a walk cannot be opened";
+    unsigned before = KEYS;
     for (unsigned i = 0; i < KEYS; i++) {
         unsigned at = forward ? i : KEYS - 1 - i;
         if (!state->there[db][at])
@@ -170,6 +182,9 @@ static const char *check_walk(struct kv_view *view, enum kv_db db, bool forward,
             return forward ? "a walk misses a key" : "a walk back misses a key";
         if (!has_value(value, &state->last[db][at]))
             return "a walk shows a value that is not of this commit";
+        if (before < KEYS && !turns(walk, forward, before, at))
+            return "a walk that turns loses its way";
+        before = at;
     }
     return step(walk, forward, &key, &value) == -ENOENT ? NULL
                                                         : "a walk shows a key too many";

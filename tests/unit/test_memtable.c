@@ -344,6 +344,64 @@ START_TEST(a_cursor_may_turn)
 }
 END_TEST
 
+/* -- A writer that comes in between -- */
+
+static unsigned compares_left; /* until the writer comes */
+
+int __real_memcmp(const void *a, const void *b, size_t len);
+int __wrap_memcmp(const void *a, const void *b, size_t len);
+
+/* Readers compare keys on their way. */
+int __wrap_memcmp(const void *a, const void *b, size_t len)
+{
+    int order = __real_memcmp(a, b, len);
+    if (compares_left > 0 && --compares_left == 0) {
+        put("aa", 2, "later");
+        put("bb", 2, "later");
+    }
+    return order;
+}
+
+START_TEST(keys_that_come_in_on_the_way_change_nothing_for_readers)
+{
+    for (unsigned nth = 1;; nth++) {
+        kv_memtable_unref(mem);
+        ck_assert_int_eq(kv_memtable_new(&mem), 0);
+        put("a", 1, "1");
+        put("b", 1, "2");
+        put("c", 1, "3");
+        compares_left = nth;
+        const char *text = get("b", 1);
+        bool came = compares_left == 0;
+        compares_left = 0;
+        ck_assert_str_eq(text, "2");
+        if (!came)
+            break;
+    }
+}
+END_TEST
+
+START_TEST(keys_that_come_in_on_the_way_do_not_lead_cursors_astray)
+{
+    bool came = true;
+    for (unsigned nth = 1; came; nth++) {
+        kv_memtable_unref(mem);
+        ck_assert_int_eq(kv_memtable_new(&mem), 0);
+        put("a", 1, "1");
+        put("b", 1, "2");
+        put("c", 1, "3");
+        struct kv_mem_cursor seeking = cursor_at(1), back = cursor_at(1);
+        compares_left = nth;
+        bool found = kv_mem_cursor_move(&seeking, KV_MOVE_SEEK, slice("b"));
+        bool before_it = kv_mem_cursor_before(&back, slice("c"));
+        came = compares_left == 0;
+        compares_left = 0;
+        ck_assert_str_eq(place_of(&seeking, found), "b");
+        ck_assert_str_eq(place_of(&back, before_it), "b");
+    }
+}
+END_TEST
+
 /* -- Memory -- */
 
 START_TEST(a_failed_allocation_changes_nothing)
@@ -411,5 +469,7 @@ KV_SUITE_WITH("memtable", setup, teardown,
               keys_are_in_the_order_of_their_bytes,
               a_seek_finds_the_first_key_not_less_and_before_the_last_one_less,
               cursors_pass_over_what_their_snapshot_does_not_see, a_cursor_may_turn,
+              keys_that_come_in_on_the_way_change_nothing_for_readers,
+              keys_that_come_in_on_the_way_do_not_lead_cursors_astray,
               a_failed_allocation_changes_nothing,
               a_key_without_room_for_it_is_not_there)

@@ -10,6 +10,7 @@
 
 #include "store_fixture.h"
 
+#include "base/log.h"
 #include "store/wal.h"
 
 #include <fcntl.h>
@@ -78,6 +79,7 @@ static inline void open_wal(void)
 
 static inline void setup(void)
 {
+    kv_log_init("test", (enum kv_log_level)0); /* errors are what the tests expect */
     heal();
     sync_calls = 0;
     last = 0;
