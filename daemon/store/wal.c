@@ -43,7 +43,7 @@ struct kv_wal {
     off_t end; /* of the log in the current file */
     uint64_t previous;
     enum kv_sync sync;
-    bool broken;          /* a sync failed */
+    bool broken;          /* a write or a sync failed */
     struct kv_buf record; /* that is being built, header and all */
 };
 
@@ -309,9 +309,9 @@ static int append(struct kv_wal *wal)
     header->bytes = record->len - sizeof(*header);
     header->checksum = checksum_of(record->data, record->len);
     int err = write_all(fd, record->data, record->len, wal->end);
-    if (err)
-        return err == -EDQUOT ? -ENOSPC : err;
-    if (wal->sync == KV_SYNC_ALWAYS && fdatasync(fd) < 0) {
+    if (err == -ENOSPC || err == -EDQUOT)
+        return -ENOSPC;
+    if (err || (wal->sync == KV_SYNC_ALWAYS && fdatasync(fd) < 0)) {
         break_off(wal);
         return -EIO;
     }

@@ -150,12 +150,11 @@ static void fill_beside(char which, size_t len)
 
 /* -- Views -- */
 
-static uint64_t seen_number, seen_sum;
+static uint64_t seen_sum;
 
 static void look(void)
 {
     KV_CLEANUP(kv_view_endp) struct kv_view *view = begin_read();
-    seen_number = kv_view_number(view);
     seen_sum = size_in(view, "a") + size_in(view, "b");
 }
 
@@ -182,25 +181,6 @@ START_TEST(a_view_that_begins_during_a_commit_to_disk_is_one_snapshot)
     at_disk_commit = look;
     ck_assert_int_eq(kv_view_commit(view), 0);
     ck_assert_uint_eq(seen_sum, 100);
-}
-END_TEST
-
-START_TEST(a_view_that_begins_during_a_commit_to_disk_has_its_number)
-{
-    reopen_sized(16 * MIB);
-    struct kv_view *view = begin_write();
-    put_row(view, "a", 1);
-    put_row(view, "b", 1);
-    ck_assert_int_eq(kv_view_commit(view), 0);
-    ck_assert_int_eq(kv_table_checkpoint(table), 0);
-    view = begin_write();
-    uint64_t number = kv_view_number(view);
-    put_row(view, "a", 2);
-    put_row(view, "large", 8 * MIB);
-    at_disk_commit = look;
-    ck_assert_int_eq(kv_view_commit(view), 0);
-    ck_assert_uint_gt(seen_number, 0);
-    ck_assert_uint_eq(seen_sum, seen_number < number ? 2 : 3);
 }
 END_TEST
 
@@ -575,7 +555,6 @@ END_TEST
 
 KV_SUITE_WITH("checkpoint", setup, teardown,
               a_view_that_begins_during_a_commit_to_disk_is_one_snapshot,
-              a_view_that_begins_during_a_commit_to_disk_has_its_number,
               what_an_ended_write_view_put_takes_no_space,
               what_an_ended_nested_view_put_takes_no_space_behind_a_checkpoint,
               commits_wait_in_the_log_for_a_checkpoint,
