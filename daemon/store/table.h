@@ -73,7 +73,8 @@ KV_DEFINE_CLEANUP(struct kv_view, kv_view_end)
 int kv_view_commit(struct kv_view *view);
 
 /* Number of the snapshot: what a write view makes is one more than what readers see
- * before it, and it grows with each commit. */
+ * before it, and it grows with each commit. A read view may see all of the commit behind
+ * its number, when that goes to disk at once and is just being done. */
 uint64_t kv_view_number(const struct kv_view *view);
 
 /* Bytes in use and bytes that puts may still fill, within max_bytes and what the disk
