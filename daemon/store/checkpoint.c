@@ -2,12 +2,15 @@
 #include "store/table_internal.h"
 
 #include <errno.h>
+#include <time.h>
 
 /* A memtable is checkpointed when it is so large. It doubles at most while the one
  * before it is being checkpointed. */
 #define FREEZE_BYTES (16u << 20)
 #define FREEZE_VERSIONS 65536
 #define FREEZE_DELETIONS 8192
+/* ... or when nothing was committed for so long. */
+#define IDLE_S 2
 
 static const struct kv_slice position_key = {"checkpoint", sizeof("checkpoint") - 1};
 
@@ -61,13 +64,43 @@ bool kv_table_may_pass(int err)
 
 /* -- The thread -- */
 
+/* Wait while what was committed waits; true: nothing more has come for a while. */
+static bool wait_idle_locked(struct kv_table *table)
+{
+    uint64_t number = table->number;
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_S;
+    int err = pthread_cond_timedwait(&table->changed, &table->lock, &until);
+    return err == ETIMEDOUT && table->number == number && !table->frozen;
+}
+
+/* Who has a write view is about to commit: then it is not idle. Waiting for that would
+ * be wrong, because it may wait for this thread. */
+static void freeze_idle(struct kv_table *table)
+{
+    if (pthread_mutex_trylock(&table->writer))
+        return;
+    (void)kv_table_freeze(table); /* without memory: in a while */
+    kv_unlock(&table->writer);
+}
+
 /* Wait for something to checkpoint; false: stop. */
 static bool wait_for_work(struct kv_table *table)
 {
-    KV_SCOPED_LOCK(&table->lock);
-    while (!table->stop && (!table->frozen || table->error))
-        pthread_cond_wait(&table->changed, &table->lock);
-    return !table->stop;
+    kv_lock(&table->lock);
+    while (!table->stop && (!table->frozen || table->error)) {
+        if (table->error || kv_memtable_versions(table->active) == 0) {
+            pthread_cond_wait(&table->changed, &table->lock);
+        } else if (wait_idle_locked(table)) {
+            kv_unlock(&table->lock);
+            freeze_idle(table);
+            kv_lock(&table->lock);
+        }
+    }
+    bool stop = table->stop;
+    kv_unlock(&table->lock);
+    return !stop;
 }
 
 /* Nobody else takes away what is frozen. */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <time.h>
 
 /* -- Recovery -- */
 
@@ -90,7 +91,11 @@ int kv_table_open(const char *path, uint64_t max_bytes, enum kv_sync sync,
         return -ENOMEM;
     pthread_mutex_init(&table->writer, NULL);
     pthread_mutex_init(&table->lock, NULL);
-    pthread_cond_init(&table->changed, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&table->changed, &attr);
+    pthread_condattr_destroy(&attr);
     int err = kv_memtable_new(&table->active);
     if (!err)
         err = kv_disk_open(path, max_bytes, &table->disk);

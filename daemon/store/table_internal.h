@@ -22,7 +22,7 @@ struct kv_table {
      * tables on disk fit together: no memtable can be frozen and written to disk
      * between the looks at the one and the others. */
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* frozen, error or stop */
+    pthread_cond_t changed; /* frozen, error, stop, or the first versions in active */
     struct kv_memtable *active, *frozen;
     uint64_t number;                        /* of the last commit */
     uint64_t saved;                         /* of the last one that is on disk */

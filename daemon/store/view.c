@@ -71,8 +71,7 @@ static void give_back(struct kv_view *view)
 }
 
 /* Bytes on disk that the rows in the view's memtables will fill, and how many there
- * are.
- */
+ * are. */
 static uint64_t pending_bytes(const struct kv_view *root, uint64_t *ret_rows)
 {
     uint64_t bytes = 0;
@@ -194,6 +193,7 @@ int kv_view_space(const struct kv_view *view, uint64_t *ret_used, uint64_t *ret_
     *ret_used = root->used_bytes;
     *ret_free = root->free_bytes;
     int err = root->write ? 0 : kv_disk_space(root->table->disk, ret_used, ret_free);
+    *ret_used += pending / ROW_FACTOR;
     *ret_free = *ret_free > pending ? *ret_free - pending : 0;
     return err;
 }
@@ -222,6 +222,8 @@ static int commit_to_log(struct kv_view *root)
         return err;
     kv_lock(&table->lock);
     table->number = root->number;
+    if (kv_memtable_versions(root->mems[0]) == root->change_count) /* the first ones */
+        pthread_cond_broadcast(&table->changed);
     kv_unlock(&table->lock);
     /* Without memory for a new memtable: after the next commit, then. */
     if (pending_cost(root) > root->free_bytes / 4)
