@@ -35,7 +35,8 @@
 #define RECEIVE_BYTES 4096
 /* What clients say has no meaning, so it may be short. */
 #define MESSAGE_MAX 4096
-/* How long the client's answer to our Close is waited for. */
+/* How long the client's answer to our Close is waited for; and while the daemon stops,
+ * also that the client takes what comes before it. */
 #define CLOSE_NS (3 * KV_NS_PER_S)
 
 struct kv_socket {
@@ -75,6 +76,14 @@ static struct kv_pump *pump_of(const struct kv_socket *socket)
 static struct kv_conn *conn_of(const struct kv_socket *socket)
 {
     return kv_request_conn(socket->watcher->request);
+}
+
+/* It must have sent what there is within ns; 0: there is nothing. While the daemon
+ * stops each has the time that begin_stop gave it, and no more. */
+static void set_deadline(struct kv_socket *socket, int64_t ns)
+{
+    if (!pump_of(socket)->stopping)
+        kv_conn_deadline(conn_of(socket), ns);
 }
 
 /* -- Turns -- */
@@ -144,6 +153,14 @@ static void begin_close(struct kv_socket *socket, unsigned code, const char *rea
     socket->close_due = true;
     socket->code = code;
     socket->reason = reason;
+}
+
+/* The daemon waits for everybody, but for nobody long: not for one that does not take
+ * what was begun for it, either. */
+static void begin_stop(struct kv_socket *socket)
+{
+    begin_close(socket, KV_WS_GOING_AWAY, "the daemon is stopping");
+    kv_conn_deadline(conn_of(socket), CLOSE_NS);
 }
 
 /* The stream cannot go on, which was said in it, and for programs here. */
@@ -252,7 +269,7 @@ static bool next_frames(struct kv_socket *socket)
     } else if (socket->close_due) {
         socket->close_sent = true;
         kv_ws_add_close(&watcher->out, socket->code, socket->reason);
-        kv_conn_deadline(conn_of(socket), CLOSE_NS);
+        set_deadline(socket, CLOSE_NS);
         return true;
     } else if (watcher->ended) {
         end_stream(socket);
@@ -263,7 +280,7 @@ static bool next_frames(struct kv_socket *socket)
     }
     /* Who does not take what is there is cut, and resumes from its last id. */
     if (watcher->out.len > 0)
-        kv_conn_deadline(conn_of(socket), kv_http_transfer_ns(http, watcher->out.len));
+        set_deadline(socket, kv_http_transfer_ns(http, watcher->out.len));
     return true;
 }
 
@@ -283,7 +300,7 @@ static int send_out(struct kv_socket *socket)
     }
     kv_stream_sent(watcher);
     if (!socket->close_sent)
-        kv_conn_deadline(conn_of(socket), 0);
+        set_deadline(socket, 0);
     return 0;
 }
 
@@ -319,7 +336,7 @@ static bool add(struct kv_socket *socket)
     take(socket, socket->extra.data, socket->extra.len);
     kv_buf_done(&socket->extra);
     if (pump->stopping)
-        begin_close(socket, KV_WS_GOING_AWAY, "the daemon is stopping");
+        begin_stop(socket);
     return true;
 }
 
@@ -385,7 +402,7 @@ static bool may_end(struct kv_pump *pump)
         KV_LIST_FOREACH(it, &pump->all)
         {
             struct kv_socket *socket = KV_CONTAINER_OF(it, struct kv_socket, node);
-            begin_close(socket, KV_WS_GOING_AWAY, "the daemon is stopping");
+            begin_stop(socket);
             serve(socket);
         }
     }

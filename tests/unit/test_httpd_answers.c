@@ -6,8 +6,10 @@
 
 #include <inttypes.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -290,6 +292,35 @@ START_TEST(watch_goes_on_without_values_when_answers_have_no_room)
 }
 END_TEST
 
+/* A frame in which a value is six times as long as it is, and the socket has not that
+ * much room. */
+START_TEST(websocket_that_does_not_read_does_not_hold_up_the_end)
+{
+    static const char upgrade[] =
+        "GET /v1/watch?since=0 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    struct kv_httpd_config config = {
+        .socket_path = address.sun_path, .state_dir = dir, .transfer_timeout_s = 3600};
+    int64_t end = kv_clock_monotonic_ns() + DEADLINE_MS * KV_NS_PER_MS;
+    int fd, waiting = 0;
+    kv_httpd_stop(server);
+    ck_assert_int_eq(kv_httpd_start(store, &config, &server), 0);
+    ck_assert_int_eq(put_sized("k", 64 * KIB, '\1'), 0);
+    fd = dial();
+    send_all(fd, upgrade, sizeof(upgrade) - 1);
+    ck_assert_ptr_nonnull(strstr(head(fd), " 101 "));
+    while (waiting < 64 * KIB) {
+        ck_assert_int_eq(ioctl(fd, FIONREAD, &waiting), 0);
+        ck_assert_int_lt(kv_clock_monotonic_ns(), end);
+        sched_yield();
+    }
+    kv_httpd_stop(server); /* before the test's time is up */
+    start_server(0, 0);
+    (void)close(fd);
+}
+END_TEST
+
 /* Send a byte now and then until the daemon ends it; how long that took. */
 static int64_t drip(int fd, char byte)
 {
@@ -489,6 +520,7 @@ KV_SUITE_WITH("httpd_answers", setup, teardown,
               answer_that_is_taken_byte_by_byte_is_cut,
               watch_that_does_not_read_is_cut_and_one_that_waits_is_not,
               watch_goes_on_without_values_when_answers_have_no_room,
+              websocket_that_does_not_read_does_not_hold_up_the_end,
               body_that_is_kept_for_another_try_counts_twice,
               body_that_comes_byte_by_byte_is_cut,
               headers_that_come_byte_by_byte_are_cut,
