@@ -19,7 +19,7 @@ enum kv_route_flags {
     KV_ROUTE_PUBLIC = 1 << 8,     /* everybody */
     KV_ROUTE_MEMBER = 1 << 9,     /* every token; the answer tells of no keys */
     KV_ROUTE_KEYS = 1 << 10,      /* every token; the handler asks for each key */
-    KV_ROUTE_OWN_TOKEN = 1 << 11, /* the handler finds the token */
+    KV_ROUTE_OWN_TOKEN = 1 << 11, /* admit or the handler finds the token */
 };
 
 typedef void kv_handler_fn(struct kv_request *request);
@@ -29,13 +29,20 @@ typedef void kv_handler_fn(struct kv_request *request);
  * once there is an answer. The bytes taken; see serve.c. */
 typedef size_t kv_take_fn(struct kv_request *request, const char *data, size_t len);
 
+/* Look at the headers before the body comes, which nobody holds for a stranger. False:
+ * the answer is prepared. */
+typedef bool kv_admit_fn(struct kv_request *request);
+
 struct kv_route {
     const char *path;
     unsigned methods; /* enum kv_method */
     unsigned flags;
     const char *const *params; /* NULL-terminated; NULL: none */
     kv_handler_fn *handler;
-    kv_take_fn *take; /* NULL: with KV_ROUTE_BODY it comes whole */
+    kv_take_fn *take;        /* NULL: with KV_ROUTE_BODY it comes whole */
+    uint64_t max_body;       /* of one that comes whole; 0: what a value may have */
+    kv_handler_fn *too_long; /* with max_body: answers instead of the handler */
+    kv_admit_fn *admit;      /* NULL: everybody whom kv_access_enter lets in */
 };
 
 struct kv_route_table {
@@ -80,7 +87,9 @@ kv_take_fn kv_import_take;
 /* history.c: */
 kv_handler_fn kv_history_get;
 /* txn.c: */
-kv_handler_fn kv_txn_post;
+/* Parsing takes some 20 ms for each MiB, and other connections wait for it. */
+#define KV_TXN_BODY_MAX (8 << 20)
+kv_handler_fn kv_txn_post, kv_txn_too_long;
 /* mounts.c: */
 kv_handler_fn kv_mounts_get, kv_mounts_post, kv_mounts_delete;
 /* tokens.c: */

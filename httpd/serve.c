@@ -68,8 +68,19 @@ static void reserve_body(struct kv_request *request)
         (void)kv_buf_reserve(&request->body, len < (1 << 20) ? (size_t)len : 1 << 20);
 }
 
+/* Of a body that comes whole. */
+static uint64_t max_body(const struct kv_request *request)
+{
+    uint64_t most = request->http->max_body_bytes, max = request->route->max_body;
+    return max && max < most ? max : most;
+}
+
 static void reply_too_large(struct kv_request *request)
 {
+    if (max_body(request) == request->route->max_body) {
+        request->route->too_long(request);
+        return;
+    }
     kv_reply_error(request, 413, "too_large", NULL, 0,
                    "the request body is larger than %" PRIu64 " bytes",
                    request->http->max_body_bytes);
@@ -91,19 +102,20 @@ static enum MHD_Result begin(struct kv_request *request, const char *version,
                              const char *method)
 {
     const struct kv_headers *headers = &request->headers;
-    uint64_t max = request->http->max_body_bytes;
     request->method = method_of(method);
     request->stage = KV_STAGE_BODY;
     if (!kv_gate_check(request, version, method))
         return send_answer(request);
     bool found = !kv_cors_preflight(request) && kv_route_find(request) &&
-                 kv_access_enter(request);
+                 kv_access_enter(request) &&
+                 (!request->route->admit || request->route->admit(request));
     if (!headers->chunked && headers->content_length == 0)
         return MHD_YES;
     request->body_start_ns = kv_clock_monotonic_ns();
     kv_conn_deadline(kv_request_conn(request), request->http->transfer_timeout_ns);
     request->discard = !found || !(request->route->flags & KV_ROUTE_BODY);
-    if (!request->discard && !request->route->take && headers->content_length > max) {
+    if (!request->discard && !request->route->take &&
+        headers->content_length > max_body(request)) {
         reply_too_large(request);
         request->discard = true;
     }
@@ -172,7 +184,7 @@ static enum MHD_Result take_body(struct kv_request *request, const char *data,
     if (request->discard)
         return request->received > http->max_body_bytes + DISCARD_BYTES ? MHD_NO
                                                                         : MHD_YES;
-    if (request->received > http->max_body_bytes) {
+    if (request->received > max_body(request)) {
         reply_too_large(request);
         drop_body(request);
         return MHD_YES;

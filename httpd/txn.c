@@ -14,8 +14,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Parsing takes some 20 ms for each MiB, and other connections wait for it. */
-#define BODY_MAX (8 << 20)
 /* A value that is got may be as long as one in a watch. */
 #define GET_BYTES (64 * 1024)
 
@@ -132,15 +130,16 @@ static bool reserve_gets(struct kv_request *request, struct kv_txn *txn)
     return true;
 }
 
+void kv_txn_too_long(struct kv_request *request)
+{
+    kv_reply_error(request, 413, "too_large", NULL, 0,
+                   "a transaction is at most %d bytes of JSON", KV_TXN_BODY_MAX);
+}
+
 void kv_txn_post(struct kv_request *request)
 {
     KV_CLEANUP(kv_txn_freep) struct kv_txn *txn = NULL;
     struct kv_txn_fault fault = {0};
-    if (request->body.len > BODY_MAX) {
-        kv_reply_error(request, 413, "too_large", NULL, 0,
-                       "a transaction is at most %d bytes of JSON", BODY_MAX);
-        return;
-    }
     if (!kv_request_charge(request, request->body.len)) {
         kv_reply_errno(request, -EAGAIN, NULL, 0);
         return;

@@ -79,14 +79,17 @@ static bool take_text(const struct kv_dialect *dialect, struct kv_request *reque
     return false;
 }
 
+void kv_dialect_too_long(const struct kv_dialect *dialect, struct kv_request *request)
+{
+    dialect->refuse(request, 413, "the request body is longer than 8 MiB");
+}
+
 bool kv_dialect_item(const struct kv_dialect *dialect, struct kv_request *request,
                      struct kv_buf *key, struct kv_buf *value)
 {
     const struct kv_buf *body = &request->body;
     struct kv_span object;
-    if (body->len > KV_DIALECT_JSON_VALUE_MAX)
-        dialect->refuse(request, 413, "the request body is longer than 8 MiB");
-    else if (!kv_request_charge(request, body->len)) /* for what is copied of it */
+    if (!kv_request_charge(request, body->len)) /* for what is copied of it */
         dialect->refuse(request, 503,
                         "the daemon holds as many request bodies as it may; try again");
     else if (body->len == 0 || kv_json_read(body->data, body->len, &object) ||

@@ -35,6 +35,10 @@ void kv_dialect_refuse(const struct kv_dialect *dialect, struct kv_request *requ
 
 /* -- Bodies -- */
 
+/* Answer to a body longer than KV_DIALECT_JSON_VALUE_MAX, which is the max_body of the
+ * routes that take one. */
+void kv_dialect_too_long(const struct kv_dialect *dialect, struct kv_request *request);
+
 /* Read {"key":K,"value":V}; other members are ignored. A value that is no string is
  * kept as the JSON that it is. value NULL: none is wanted. False: what is wrong is
  * answered, with 400. */

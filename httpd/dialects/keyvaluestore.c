@@ -69,12 +69,22 @@ static void put(struct kv_request *request)
         kv_dialect_put(&dialect, request, 0, key.data, key.len, &value, after_put);
 }
 
+static void too_long(struct kv_request *request)
+{
+    kv_dialect_too_long(&dialect, request);
+}
+
 static const struct kv_route routes[] = {
-    {"/kv", KV_GET, KV_ROUTE_BODY | KV_ROUTE_ANY_PARAMS | KV_ROUTE_KEYS, NULL, get},
-    {"/kv", KV_PUT, KV_ROUTE_BODY | KV_ROUTE_ANY_PARAMS | KV_ROUTE_KEYS, NULL, put},
-    {"/socket.io/", KV_GET | KV_POST,
+    {"/kv", KV_GET, KV_ROUTE_BODY | KV_ROUTE_ANY_PARAMS | KV_ROUTE_KEYS, NULL, get,
+     .max_body = KV_DIALECT_JSON_VALUE_MAX, .too_long = too_long},
+    {"/kv", KV_PUT, KV_ROUTE_BODY | KV_ROUTE_ANY_PARAMS | KV_ROUTE_KEYS, NULL, put,
+     .max_body = KV_DIALECT_JSON_VALUE_MAX, .too_long = too_long},
+    {"/socket.io/", KV_GET, KV_ROUTE_ANY_PARAMS | KV_ROUTE_OWN_TOKEN | KV_ROUTE_EXACT,
+     NULL, kv_socketio_get, .admit = kv_socketio_admit},
+    {"/socket.io/", KV_POST,
      KV_ROUTE_BODY | KV_ROUTE_ANY_PARAMS | KV_ROUTE_OWN_TOKEN | KV_ROUTE_EXACT, NULL,
-     kv_socketio},
+     kv_socketio_post, .max_body = KV_SOCKETIO_PAYLOAD_MAX,
+     .too_long = kv_socketio_too_long, .admit = kv_socketio_admit},
 };
 
 const struct kv_route_table kv_keyvaluestore_routes = KV_ROUTE_TABLE(routes);

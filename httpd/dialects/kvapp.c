@@ -62,6 +62,7 @@ static void auth(struct kv_request *request)
 
 /* -- What the others begin with -- */
 
+/* kv_admit_fn */
 static bool is_known(struct kv_request *request)
 {
     const struct kv_field *field = &request->headers.x_access_tokens;
@@ -108,15 +109,17 @@ static void refuse_body(struct kv_request *request)
     refuse(request, 400, "undefined parameter settings");
 }
 
-/* Reading a body copies it; false: there is no room for that, or it is too long. */
+static void too_long(struct kv_request *request)
+{
+    kv_dialect_too_long(&dialect, request);
+}
+
+/* Reading a body copies it; false: there is no room for that. */
 static bool has_room(struct kv_request *request)
 {
-    if (request->body.len > KV_DIALECT_JSON_VALUE_MAX)
-        refuse(request, 413, "the request body is longer than 8 MiB");
-    else if (!kv_request_charge(request, request->body.len))
-        refuse(request, 503, "the daemon holds as many request bodies as it may");
-    else
+    if (kv_request_charge(request, request->body.len))
         return true;
+    refuse(request, 503, "the daemon holds as many request bodies as it may");
     return false;
 }
 
@@ -155,7 +158,7 @@ static void insert(struct kv_request *request)
     static const char *const names[] = {"key", "value", NULL};
     KV_CLEANUP(kv_buf_done) struct kv_buf key = {0}, value = {0};
     struct kv_span members[2];
-    if (!is_known(request) || !has_room(request))
+    if (!has_room(request))
         return;
     if (!read_members(request, names, members) || !take_text(members[0], true, &key) ||
         !take_text(members[1], false, &value))
@@ -256,7 +259,7 @@ static void search(struct kv_request *request)
                                                                              NULL};
     KV_CLEANUP(kv_buf_done) struct kv_buf text = {0};
     struct kv_span member;
-    if (!is_known(request) || !has_room(request))
+    if (!has_room(request))
         return;
     bool one = read_members(request, by_key, &member);
     if ((!one && !read_members(request, by_prefix, &member)) ||
@@ -274,9 +277,11 @@ static const struct kv_route routes[] = {
     {"/api/auth", KV_GET | KV_POST,
      KV_ROUTE_BODY | KV_ROUTE_ANY_PARAMS | KV_ROUTE_MEMBER, NULL, auth},
     {"/api/insert", KV_POST, KV_ROUTE_BODY | KV_ROUTE_ANY_PARAMS | KV_ROUTE_OWN_TOKEN,
-     NULL, insert},
+     NULL, insert, .max_body = KV_DIALECT_JSON_VALUE_MAX, .too_long = too_long,
+     .admit = is_known},
     {"/api/search", KV_GET, KV_ROUTE_BODY | KV_ROUTE_ANY_PARAMS | KV_ROUTE_OWN_TOKEN,
-     NULL, search},
+     NULL, search, .max_body = KV_DIALECT_JSON_VALUE_MAX, .too_long = too_long,
+     .admit = is_known},
 };
 
 const struct kv_route_table kv_kvapp_routes = KV_ROUTE_TABLE(routes);

@@ -264,9 +264,15 @@ static void list_subscriptions(struct kv_request *request)
     kv_reply_buf(request, 200, JSON, &json);
 }
 
+static void too_long(struct kv_request *request)
+{
+    kv_dialect_too_long(&dialect, request);
+}
+
 static const struct kv_route routes[] = {
     {"/key/insert", KV_POST | KV_PUT,
-     KV_ROUTE_BODY | KV_ROUTE_ANY_PARAMS | KV_ROUTE_KEYS, NULL, insert},
+     KV_ROUTE_BODY | KV_ROUTE_ANY_PARAMS | KV_ROUTE_KEYS, NULL, insert,
+     .max_body = KV_DIALECT_JSON_VALUE_MAX, .too_long = too_long},
     {"/key/", KV_GET, KV_ROUTE_ANY_PARAMS | KV_ROUTE_KEYS, NULL, get},
     {"/key/", KV_DELETE, KV_ROUTE_ANY_PARAMS | KV_ROUTE_KEYS, NULL, delete},
     {"/alllist", KV_GET, KV_ROUTE_ANY_PARAMS | KV_ROUTE_KEYS, NULL, get_all},

@@ -221,6 +221,12 @@ int kv_session_open(struct kv_sessions *sessions, int64_t now_ns,
     return err;
 }
 
+bool kv_session_exists(struct kv_sessions *sessions, const char *sid, size_t sid_len)
+{
+    KV_SCOPED_LOCK(&sessions->lock);
+    return find_locked(sessions, sid, sid_len) != NULL;
+}
+
 /* -- What a client brings -- */
 
 /* What a payload comes to: read before the lock is taken, because it can be long. */

@@ -52,6 +52,9 @@ unsigned kv_sessions_max(const struct kv_sessions *sessions);
 int kv_session_open(struct kv_sessions *sessions, int64_t now_ns,
                     const struct kv_caller *caller, char ret_sid[KV_SESSION_SID_SIZE]);
 
+/* Whether there is such a session now. */
+bool kv_session_exists(struct kv_sessions *sessions, const char *sid, size_t sid_len);
+
 /* Take a payload of packets from the client. 0; -ENOENT: there is no such session;
  * -EINVAL, -ENOBUFS: it broke a rule of the list above, -ENOMEM; then its session has
  * ended. */

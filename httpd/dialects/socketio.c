@@ -18,8 +18,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* What clients are told they may bring in one request. */
-#define PAYLOAD_MAX 1000000
 /* python-engineio refuses a payload of more packets. */
 #define PACKETS_MAX 16
 /* An answer has no more events once it is so long, and none of a longer value. */
@@ -250,27 +248,41 @@ static void open_session(struct kv_request *request)
         .sid = sid,
         .ping_interval_ms = KV_SESSION_PING_INTERVAL_MS,
         .ping_timeout_ms = KV_SESSION_PING_TIMEOUT_MS,
-        .max_payload = max < PAYLOAD_MAX ? (size_t)max : PAYLOAD_MAX,
+        .max_payload =
+            max < KV_SOCKETIO_PAYLOAD_MAX ? (size_t)max : KV_SOCKETIO_PAYLOAD_MAX,
     };
     kv_eio_add_open(&out, &opening);
     reply_payload(request, &out);
 }
 
-static void take(struct kv_request *request, const struct kv_param *sid)
+void kv_socketio_get(struct kv_request *request)
+{
+    const struct kv_param *sid = kv_uri_param(&request->uri, "sid");
+    if (sid)
+        poll(request, sid);
+    else
+        open_session(request);
+}
+
+void kv_socketio_post(struct kv_request *request)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf ok = {0};
+    const struct kv_param *sid = kv_uri_param(&request->uri, "sid");
     const struct kv_buf *body = &request->body;
-    int err = body->len > PAYLOAD_MAX
-                  ? -EINVAL
-                  : kv_session_take(request->http->dialects->sessions, sid->value,
-                                    sid->value_len, body->data, body->len,
-                                    kv_clock_monotonic_ns());
+    int err =
+        kv_session_take(request->http->dialects->sessions, sid->value, sid->value_len,
+                        body->data, body->len, kv_clock_monotonic_ns());
     if (err) {
         refuse(request, err == -ENOENT ? UNKNOWN_SID : BAD_REQUEST);
         return;
     }
     kv_buf_adds(&ok, "ok");
     reply_payload(request, &ok);
+}
+
+void kv_socketio_too_long(struct kv_request *request)
+{
+    refuse(request, BAD_REQUEST);
 }
 
 static bool param_is(const struct kv_request *request, const char *name,
@@ -280,21 +292,22 @@ static bool param_is(const struct kv_request *request, const char *name,
     return param && kv_key_equal(param->value, param->value_len, value, strlen(value));
 }
 
-void kv_socketio(struct kv_request *request)
+bool kv_socketio_admit(struct kv_request *request)
 {
     const struct kv_param *sid = kv_uri_param(&request->uri, "sid");
+    bool brings = request->method == KV_POST;
     if (!param_is(request, "transport", "polling"))
         refuse(request, UNKNOWN_TRANSPORT);
     else if (kv_uri_param(&request->uri, "j")) /* JSONP, of older protocols */
         refuse(request, BAD_REQUEST);
     else if (!sid && !param_is(request, "EIO", "4"))
         refuse(request, BAD_VERSION);
-    else if (!sid && request->method != KV_GET)
+    else if (!sid && brings)
         refuse(request, BAD_METHOD);
-    else if (!sid)
-        open_session(request);
-    else if (request->method == KV_GET)
-        poll(request, sid);
+    else if (brings && !kv_session_exists(request->http->dialects->sessions, sid->value,
+                                          sid->value_len))
+        refuse(request, UNKNOWN_SID);
     else
-        take(request, sid);
+        return true;
+    return false;
 }

@@ -11,8 +11,13 @@
 /* How a session wakes its poll, which is a watcher. */
 extern const struct kv_session_waker kv_socketio_waker;
 
-/* GET opens a session or polls, POST brings packets. */
-kv_handler_fn kv_socketio;
+/* What clients are told they may bring in one request. */
+#define KV_SOCKETIO_PAYLOAD_MAX 1000000
+
+/* GET opens a session or polls, POST brings packets to one, which must be there before
+ * they are read. */
+kv_admit_fn kv_socketio_admit;
+kv_handler_fn kv_socketio_get, kv_socketio_post, kv_socketio_too_long;
 
 /* Let go of the session that the request polls; it may have none. */
 void kv_socketio_release(struct kv_request *request);

@@ -308,6 +308,39 @@ client = Client().send(request(PUT, b"Content-Length: 999999999999",
 got = client.answer()
 ok("a body that is too large is refused before it is sent",
    got and got[0] == 413 and b'"too_large"' in got[2] and client.at_end(), got)
+
+
+def unsent(name, line, length, status, text, *headers):
+    """A body of that length is refused before it is sent."""
+    announced = b"Content-Length: %d" % length
+    client = Client().send(request(line + b" HTTP/1.1", announced, b"Expect: 100-continue",
+                                   *headers))
+    got = client.answer()
+    ok(name, got and got[0] == status and text in got[2] and client.at_end(), got)
+
+
+long = 8 * 1024 * 1024 + 1
+io = b"/socket.io/?EIO=4&transport=polling"
+token = re.search(rb'"token":"([^"]+)', Client().send(get(b"/api/auth")).answer()[2])[1]
+token = b"X-Access-Tokens: " + token
+sid = re.search(rb'"sid":"([^"]+)', Client().send(get(io)).answer()[2])[1]
+unsent("... too large for a transaction", b"POST /v1/txn", long, 413, b'"too_large"')
+unsent("... for key-value-store: PUT", b"PUT /kv", long, 413, b'"status_code": 413')
+unsent("... for key-value-store: GET", b"GET /kv", long, 413, b'"status_code": 413')
+unsent("... for KV-Store", b"PUT /key/insert", long, 413, b'{"message":"the request body')
+unsent("... for KVApp: insert", b"POST /api/insert", long, 413, b'{"msg":"the request', token)
+unsent("... for KVApp: search", b"GET /api/search", long, 413, b'{"msg":"the request', token)
+unsent("... for Socket.IO", b"POST " + io + b"&sid=" + sid, 1000001, 400, b'"Bad request"')
+unsent("a body for a session that is none is not asked for", b"POST " + io + b"&sid=none", 2,
+       400, b'"Session ID unknown"')
+unsent("... nor one without a token: insert", b"POST /api/insert", 2, 400,
+       b'"token is missing"')
+unsent("... with a wrong one: search", b"GET /api/search", 2, 400, b'"token is invalid"',
+       b"X-Access-Tokens: wrong")
+for target in b"POST /v1/txn", b"PUT /kv", b"PUT /key/insert":
+    answers(f"{target.decode()}: what is too large and had no length",
+            request(target + b" HTTP/1.1", b"Transfer-Encoding: chunked",
+                    body=b"%x\r\n" % long + b" " * long + b"\r\n0\r\n\r\n"), 413)
 client = Client().send(request(b"HEAD /v1/keys/gate/p HTTP/1.1") + get(b"/healthz"))
 got = [client.answer(head_only=True), client.answer()]
 ok("HEAD has the length and no body",
