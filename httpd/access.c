@@ -199,15 +199,17 @@ bool kv_access_enter(struct kv_request *request)
 bool kv_access_holds(const struct kv_request *request)
 {
     const struct kv_caller *caller = &request->caller;
-    return caller->everything || (caller->token && kv_token_holds(caller->token));
+    if (caller->everything)
+        return caller->manages || !kv_tokens_on(request->http->tokens);
+    return caller->token && kv_token_holds(caller->token);
 }
 
 bool kv_access_allows(const struct kv_request *request, const void *key, size_t len,
                       unsigned wanted)
 {
     const struct kv_caller *caller = &request->caller;
-    return caller->everything ||
-           (kv_access_holds(request) &&
+    return kv_access_holds(request) &&
+           (caller->everything ||
             kv_rights_allow(&caller->token->rights, key, len, wanted));
 }
 
@@ -219,7 +221,7 @@ bool kv_access_check(struct kv_request *request, const void *key, size_t len,
     if (kv_access_holds(request))
         reply_forbidden(request, key, len);
     else
-        reply_unauthorized(request, true);
+        reply_unauthorized(request, !request->caller.everything);
     return false;
 }
 
@@ -249,18 +251,18 @@ bool kv_access_check_manager(struct kv_request *request)
 bool kv_access_check_dir(struct kv_request *request, const void *dir, size_t len)
 {
     const struct kv_caller *caller = &request->caller;
-    return caller->everything ||
-           (kv_access_holds(request) &&
-            kv_rights_reach_dir(&caller->token->rights, dir, len)) ||
+    return (kv_access_holds(request) &&
+            (caller->everything ||
+             kv_rights_reach_dir(&caller->token->rights, dir, len))) ||
            kv_access_check(request, dir, len, KV_READ);
 }
 
 bool kv_access_check_prefix(struct kv_request *request, const void *prefix, size_t len)
 {
     const struct kv_caller *caller = &request->caller;
-    return caller->everything ||
-           (kv_access_holds(request) &&
-            kv_rights_reach_prefix(&caller->token->rights, prefix, len)) ||
+    return (kv_access_holds(request) &&
+            (caller->everything ||
+             kv_rights_reach_prefix(&caller->token->rights, prefix, len))) ||
            kv_access_check(request, prefix, len, KV_READ);
 }
 
@@ -313,7 +315,7 @@ static bool allows_compare(struct kv_request *request, const struct kv_compare *
 
 bool kv_access_check_txn(struct kv_request *request, const struct kv_txn *txn)
 {
-    if (request->caller.everything)
+    if (request->caller.everything && kv_access_holds(request))
         return true;
     for (size_t i = 0; i < txn->compare_count; i++)
         if (!allows_compare(request, &txn->compares[i]))

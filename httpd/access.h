@@ -81,7 +81,8 @@ const struct kv_within *kv_access_within(const struct kv_request *request,
                                          const void *dir, size_t len,
                                          struct kv_within *ret);
 
-/* Whether the token still holds: neither revoked nor expired. Streams ask before each
+/* Whether what the request came with still holds: its token was neither revoked nor has
+ * expired; or it needed none, and none is asked for now either. Streams ask before each
  * thing they tell, and end. */
 bool kv_access_holds(const struct kv_request *request);
 

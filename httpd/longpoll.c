@@ -99,7 +99,7 @@ static enum seen read_feed(struct kv_watcher *watcher)
 static void look(struct kv_request *request)
 {
     struct kv_watcher *watcher = request->watcher;
-    /* The token may have been revoked since. */
+    /* The token may have been revoked since, or tokens switched on. */
     if (!kv_access_check(request, request->rest, request->rest_len, KV_READ)) {
         end_watch(request);
         return;

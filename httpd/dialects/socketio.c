@@ -182,7 +182,7 @@ static void look(struct kv_request *request)
     struct kv_session_turn turn;
     int seen = NOTHING;
     *position = watcher->position; /* where the hub has moved it */
-    if (!kv_access_holds(request)) /* the token he came with was revoked */
+    if (!kv_access_holds(request)) /* not as he came */
         kv_session_end(request->session);
     kv_session_turn(request->session, kv_clock_monotonic_ns(), &out, &turn);
     if (turn.began || !turn.joined)

@@ -27,6 +27,22 @@ as()
     http "$method" "$target" -H "Authorization: Bearer $token" "$@"
 }
 
+# quiet_end NAME TARGET [OPTION]...: in the background, until the answer ends, which is then
+# in $work/NAME, and its status and curl's exit status in $work/NAME.status.
+quiet_end()
+{
+    local name=$1 target=$2
+    shift 2
+    curl -sS -N --max-time "$deadline" -o "$work/$name" "$@" \
+        -w '%{http_code}/%{exitcode}' "$url$target" >"$work/$name.status" &
+}
+
+watches_are()
+{
+    local_http GET /v1/status >/dev/null
+    [ "$(jq .http.watches "$work/body")" = "$1" ]
+}
+
 keys_shown()
 {
     jq -r '[.keys[].key] | join(" ")' "$work/body"
@@ -52,8 +68,44 @@ fails 'beyond loopback is refused without tokens' 'tokens' \
 
 # -- The first token --
 
+# What is open by then.
+socketio='/socket.io/?EIO=4&transport=polling'
+http GET "$socketio" >/dev/null
+sid=$(body | cut -c2- | jq -r .sid)
+http POST "$socketio&sid=$sid" -d 40 >/dev/null
+http GET "$socketio&sid=$sid" >/dev/null
+background "$root/tests/lib/messages.py" "$port" none /v1/watch >"$work/messages" 2>&1
+quiet_end stream /v1/watch
+quiet_end poll '/v1/keys/secret/c?wait=60s'
+quiet_end own /v1/watch --unix-socket "$sock"
+own=$!
+wait_for watches_are 4
+exec {upload}<>"/dev/tcp/127.0.0.1/$port"
+printf '%s\r\n' 'PUT /v1/keys/secret/late HTTP/1.1' 'Host: localhost' 'Content-Length: 1' \
+    'Expect: 100-continue' '' >&"$upload"
+read -r -u "$upload" line
+like 'without one a value is asked for' "$line" ' 100 '
+
 token=$(create app rw:app r:shared)
 like 'a token is made over the socket' "$token" '^kv_[0-9a-f]{8}_[0-9a-f]{48}$'
+local_http PUT /v1/keys/secret/c -d of-secret/c >/dev/null
+wait_for test -s "$work/stream.status"
+is 'a watch that was opened without one ends at the next change' \
+    "$(cat "$work/stream.status")" 200/0
+is '... and tells nothing of it' "$(grep -c secret "$work/stream")" 0
+ok '... so does a WebSocket' wait_for grep -q 'closed 4401' "$work/messages"
+is '... and tells nothing else' "$(grep -c secret "$work/messages")" 0
+wait_for test -s "$work/poll.status"
+is '... a poll' "$(cat "$work/poll.status")/$(jq -r .error.code "$work/poll")" \
+    401/0/token_needed
+is '... a Socket.IO session' "$(http GET "$socketio&sid=$sid")/$(grep -c secret "$work/body")" 400/0
+printf v >&"$upload"
+read -r -u "$upload" line # behind 100
+read -r -u "$upload" line
+exec {upload}>&-
+like '... and a value that comes only then is refused' "$line" ' 401 '
+ok '... what root has opened over the socket goes on' wait_for grep -q secret/c "$work/own"
+kill "$own"
 is 'from then on others need one' "$(http GET /v1/keys/app/a)/$(error_code)" 401/token_needed
 is '... which is told' "$(header www-authenticate)" 'Bearer realm="kvfs"'
 is '... health is for everybody' "$(http GET /healthz)" 200
@@ -190,31 +242,19 @@ is 'secrets are not listed' "$(
 
 # -- Its end --
 
-# quiet_end TOKEN TARGET: in the background, until the answer ends; the body is in $work/last.
-quiet_end()
-{
-    curl -sS -N --max-time "$deadline" -H "Authorization: Bearer $1" -o "$work/last" \
-        -w '%{http_code}' "$url$2" >"$work/last.status" &
-}
-
-watches_are()
-{
-    local_http GET /v1/status >/dev/null
-    [ "$(jq .http.watches "$work/body")" = "$1" ]
-}
-
 background "$root/tests/lib/messages.py" "$port" "$token" /v1/watch >"$work/messages" 2>&1
-quiet_end "$token" /v1/watch
+quiet_end last /v1/watch -H "Authorization: Bearer $token"
 wait_for watches_are 2
 is 'revoking is done at once' "$(as "$admin" DELETE /v1/tokens/app)" 204
 local_http PUT /v1/keys/app/after -d 'not for them' >/dev/null
-ok 'a watch of a revoked token ends at the next change' wait_for test -s "$work/last.status"
+wait_for test -s "$work/last.status"
+is 'a watch of a revoked token ends at the next change' "$(cat "$work/last.status")" 200/0
 is '... and tells nothing of it' "$(grep -c after "$work/last")" 0
 ok '... so does a WebSocket, which says why' wait_for grep -q 'closed 4401' "$work/messages"
 is '... and nothing else' "$(grep -c after "$work/messages")" 0
 is 'the token holds nowhere' "$(as "$token" GET /v1/keys/app/a)/$(error_code)" 401/wrong_token
 brief=$(create brief r:app --ttl 1s)
-quiet_end "$brief" '/v1/keys/app/a?wait=60s'
+quiet_end last '/v1/keys/app/a?wait=60s' -H "Authorization: Bearer $brief"
 wait_for watches_are 1
 expired()
 {
@@ -224,7 +264,7 @@ ok 'a token expires' wait_for expired
 local_http PUT /v1/keys/app/a -d 'not for them' >/dev/null
 wait_for test -s "$work/last.status"
 is '... a poll that began before learns nothing' \
-    "$(cat "$work/last.status")/$(grep -c 'not for them' "$work/last")" 401/0
+    "$(cat "$work/last.status")/$(grep -c 'not for them' "$work/last")" 401/0/0
 
 # -- Wrong ones --
 
