@@ -41,13 +41,19 @@ bool kv_access_is_own_user(struct kv_request *request)
            (peer.uid == 0 || peer.uid == geteuid());
 }
 
-/* What a token may do, as long as nothing happens to it. */
+static int64_t now_s(void)
+{
+    return kv_clock_realtime_ns() / KV_NS_PER_S;
+}
+
+/* What a token may do, as long as nothing happens to it. One that was signed for it
+ * makes no others, which would last longer. */
 static bool take_token(struct kv_caller *caller, struct kv_token *token)
 {
     if (!token)
         return false;
     caller->token = token;
-    caller->manages = token->rights.admin;
+    caller->manages = token->rights.admin && !caller->until_s;
     return true;
 }
 
@@ -59,9 +65,8 @@ static bool take_text(struct kv_request *request, const char *text, size_t len)
     struct kv_token *token = kv_tokens_find(http->tokens, text, len);
     if (token)
         return take_token(caller, token);
-    if (kv_jwt_check(http->jwt, text, len, kv_clock_realtime_ns() / KV_NS_PER_S, id))
+    if (kv_jwt_check(http->jwt, text, len, now_s(), id, &caller->until_s))
         return false;
-    caller->short_lived = true;
     if (*id)
         return take_token(caller, kv_tokens_find_id(http->tokens, id));
     caller->everything = !kv_tokens_on(http->tokens);
@@ -199,6 +204,8 @@ bool kv_access_enter(struct kv_request *request)
 bool kv_access_holds(const struct kv_request *request)
 {
     const struct kv_caller *caller = &request->caller;
+    if (caller->until_s && caller->until_s <= now_s())
+        return false;
     if (caller->everything)
         return caller->manages || !kv_tokens_on(request->http->tokens);
     return caller->token && kv_token_holds(caller->token);
@@ -244,7 +251,8 @@ bool kv_access_check_manager(struct kv_request *request)
         return true;
     kv_reply_error(request, 403, "not_permitted", NULL, 0,
                    "tokens are a matter for root and whom the daemon runs as, over the "
-                   "Unix socket, and for tokens that have admin rights");
+                   "Unix socket, and for tokens with admin rights that kv token create "
+                   "has made");
     return false;
 }
 

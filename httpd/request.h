@@ -100,7 +100,8 @@ enum kv_method {
 struct kv_caller {
     bool everything;        /* because no token is needed */
     bool manages;           /* tokens */
-    bool short_lived;       /* it was a token that the daemon signed */
+    int64_t until_s;        /* realtime: the end of what he showed, which the daemon had
+                               signed (webtoken.h); 0: it was nothing like that */
     struct kv_token *token; /* otherwise, a reference; NULL: nobody */
 };
 
@@ -165,13 +166,13 @@ struct kv_request {
 };
 
 struct kv_conn {
-    struct kv_list_node node;   /* conns->lock */
-    struct kv_list_node bucket; /* conns->lock */
+    struct kv_list_node node;               /* conns->lock */
+    struct kv_list_node bucket;             /* conns->lock */
     unsigned char network[KV_NETWORK_SIZE]; /* of its address */
-    bool local; /* Unix socket */
+    bool local;                             /* Unix socket */
     bool loopback;
     struct kv_tls_pair *tls; /* NULL: plain */
-    bool crowded; /* one too many: answered with 503 */
+    bool crowded;            /* one too many: answered with 503 */
     int fd;
     atomic_llong deadline_ns; /* monotonic; 0: none */
     char host[64];            /* the Host value that was accepted last */

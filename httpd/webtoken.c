@@ -148,21 +148,23 @@ int kv_jwt_sign(struct kv_jwt *jwt, const char *id, int64_t now_s, struct kv_buf
 /* -- Checking -- */
 
 /* A member that is not there reads as 0 and NULL. */
-static int check_claims(jwt_t *token, int64_t now_s, char ret_id[KV_TOKEN_ID_LEN + 1])
+static int check_claims(jwt_t *token, int64_t now_s, char ret_id[KV_TOKEN_ID_LEN + 1],
+                        int64_t *ret_end_s)
 {
+    int64_t end_s = jwt_get_grant_int(token, "exp");
     const char *issuer = jwt_get_grant(token, "iss"), *id = jwt_get_grant(token, "sub");
     if (jwt_get_alg(token) != JWT_ALG_HS256 || !issuer || strcmp(issuer, ISSUER) != 0 ||
-        jwt_get_grant_int(token, "exp") <= now_s ||
-        (id && strlen(id) != KV_TOKEN_ID_LEN))
+        end_s <= now_s || (id && strlen(id) != KV_TOKEN_ID_LEN))
         return -EINVAL;
     memset(ret_id, 0, KV_TOKEN_ID_LEN + 1);
     if (id)
         memcpy(ret_id, id, KV_TOKEN_ID_LEN);
+    *ret_end_s = end_s;
     return 0;
 }
 
 int kv_jwt_check(const struct kv_jwt *jwt, const char *text, size_t len, int64_t now_s,
-                 char ret_id[KV_TOKEN_ID_LEN + 1])
+                 char ret_id[KV_TOKEN_ID_LEN + 1], int64_t *ret_end_s)
 {
     KV_CLEANUP(jwt_freep) jwt_t *token = NULL;
     char copy[KV_JWT_TEXT_MAX];
@@ -176,5 +178,5 @@ int kv_jwt_check(const struct kv_jwt *jwt, const char *text, size_t len, int64_t
     copy[len] = '\0';
     if (jwt_decode(&token, copy, jwt->key, KEY_BYTES))
         return -EINVAL;
-    return check_claims(token, now_s, ret_id);
+    return check_claims(token, now_s, ret_id, ret_end_s);
 }

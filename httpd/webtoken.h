@@ -3,8 +3,9 @@
 
 /* Short-lived tokens that the daemon signs itself: JSON Web Tokens (RFC 7519) with HMAC
  * SHA-256, and with nothing else. One says for which token (token.h) it stands, as
- * "sub", and ends after half an hour; it may do what that token may, as long as that
- * one holds. Without "sub" it stands for everybody, as long as no tokens are asked for.
+ * "sub", and ends after half an hour; it may do what that token may but manage tokens,
+ * as long as that one holds. Without "sub" it stands for everybody, as long as no
+ * tokens are asked for.
  *
  * The key is drawn when the first is signed, and kept in the file `jwt-key` of the data
  * directory. Any thread. */
@@ -26,9 +27,9 @@ void kv_jwt_free(struct kv_jwt *jwt); /* NULL is allowed */
  * the key is on the disk. 0, -ENOMEM, -EIO, -ENOSPC, ... */
 int kv_jwt_sign(struct kv_jwt *jwt, const char *id, int64_t now_s, struct kv_buf *out);
 
-/* Whether it was signed with our key, by HS256, and has not ended. 0 and for whom;
- * -EINVAL. */
+/* Whether it was signed with our key, by HS256, and has not ended. 0, for whom, and the
+ * second at which it ends (both times realtime, never 0); -EINVAL. */
 int kv_jwt_check(const struct kv_jwt *jwt, const char *text, size_t len, int64_t now_s,
-                 char ret_id[KV_TOKEN_ID_LEN + 1]);
+                 char ret_id[KV_TOKEN_ID_LEN + 1], int64_t *ret_end_s);
 
 #endif

@@ -43,8 +43,7 @@ static void auth(struct kv_request *request)
 {
     KV_CLEANUP(kv_buf_done) struct kv_buf json = {0};
     const struct kv_caller *caller = &request->caller;
-    if (caller->short_lived ||
-        (!caller->token && kv_tokens_on(request->http->tokens))) {
+    if (caller->until_s || (!caller->token && kv_tokens_on(request->http->tokens))) {
         refuse(request, 403, "a token is needed that kv token create has made");
         return;
     }

@@ -30,13 +30,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct kv_jwt *jwt;
     char id[KV_TOKEN_ID_LEN + 1];
+    int64_t end_s;
     if (!jwt)
         jwt = open_with_key();
     char *text = fuzz_copy(data, size);
-    if (kv_jwt_check(jwt, text, size, NOW_S, id) == 0) {
+    if (kv_jwt_check(jwt, text, size, NOW_S, id, &end_s) == 0) {
         FUZZ_CHECK(memchr(id, '\0', sizeof(id)) != NULL);
         FUZZ_CHECK(size <= KV_JWT_TEXT_MAX);
-        FUZZ_CHECK(kv_jwt_check(jwt, text, size, INT64_MAX, id) != 0);
+        FUZZ_CHECK(end_s > NOW_S);
+        FUZZ_CHECK(kv_jwt_check(jwt, text, size, end_s, id, &end_s) != 0);
     }
     free(text);
     return 0;

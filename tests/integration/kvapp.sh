@@ -110,6 +110,15 @@ is '... in a search, too' "$(search "$short" '{"prefix":"two"}')" \
 is '... nor on insert' "$(insert "$short" '{"key":"x","value":"v"}' | head -c 3)" 403
 is '/v1 takes it' "$(http GET /v1/keys/app/a -H "Authorization: Bearer $short")" 200
 is '... and goes by it' "$(http GET /v1/keys/two -H "Authorization: Bearer $short")" 403
+boss=$("$kv" --socket "$sock" token create boss admin)
+short_boss=$(new_token -H "Authorization: Bearer $boss")
+is 'one for a token with admin grants everything' \
+    "$(http GET /v1/keys/two -H "Authorization: Bearer $short_boss")" 200
+for request in 'GET /v1/tokens' 'POST /v1/tokens' 'DELETE /v1/tokens/mine'; do
+    is "... but tokens: $request" "$(http "${request% *}" "${request#* }" \
+        -H "Authorization: Bearer $short_boss" -d '{"name":"more","admin":true}'
+    )/$(error_code)" 403/not_permitted
+done
 is 'it cannot ask for another' "$(http GET /api/auth -H "Authorization: Bearer $short")" 403
 stop_daemon
 need_daemon

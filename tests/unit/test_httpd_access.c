@@ -1,10 +1,13 @@
 /* Every route of the real server, by somebody without a token and by somebody whose
  * token grants something else. The table of routes is walked, so a route that is new
  * has to be told of here. */
+#include "httpd/access.h"
 #include "httpd/route.h"
 #include "httpd/server.h"
 #include "httpd/token.h"
+#include "httpd/webtoken.h"
 
+#include "base/clock.h"
 #include "store_fixture.h"
 
 #include <netinet/in.h>
@@ -297,7 +300,34 @@ START_TEST(a_token_that_is_wrong_is_told_so)
 }
 END_TEST
 
+/* -- With a token that the daemon has signed -- */
+
+START_TEST(what_was_opened_with_one_for_half_an_hour_ends_with_it)
+{
+    struct kv_http http = {0};
+    struct kv_request request = {.http = &http};
+    KV_CLEANUP(kv_buf_done) struct kv_buf text = {0};
+    char id[KV_TOKEN_ID_LEN + 1] = "";
+    unsigned wait_s;
+    memcpy(id, token + strlen("kv_"), KV_TOKEN_ID_LEN);
+    int64_t began_s = kv_clock_realtime_ns() / KV_NS_PER_S;
+    ck_assert_int_eq(kv_tokens_open(dir, true, &http.tokens), 0);
+    ck_assert_int_eq(kv_jwt_open(dir, &http.jwt), 0);
+    ck_assert_int_eq(kv_jwt_sign(http.jwt, id, began_s, &text), 0);
+    ck_assert(kv_access_present(&request, text.data, text.len, &wait_s));
+    ck_assert_int_eq(request.caller.until_s, began_s + KV_JWT_SECONDS);
+    ck_assert(kv_access_allows(&request, "mine/key", 8, KV_READ));
+    request.caller.until_s = began_s; /* as if that time had passed */
+    ck_assert(!kv_access_holds(&request));
+    ck_assert(!kv_access_allows(&request, "mine/key", 8, KV_READ));
+    kv_caller_done(&request.caller);
+    kv_jwt_free(http.jwt);
+    kv_tokens_free(http.tokens);
+}
+END_TEST
+
 KV_SUITE_WITH("httpd_access", setup, teardown,
               no_route_but_the_public_ones_is_for_strangers,
               no_route_tells_or_does_what_the_token_does_not_grant,
-              what_the_token_grants_is_done, a_token_that_is_wrong_is_told_so)
+              what_the_token_grants_is_done, a_token_that_is_wrong_is_told_so,
+              what_was_opened_with_one_for_half_an_hour_ends_with_it)

@@ -14,6 +14,7 @@
 static char *dir;
 static struct kv_jwt *jwt;
 static char id[KV_TOKEN_ID_LEN + 1];
+static int64_t end_s;
 
 static void reopen(void)
 {
@@ -45,7 +46,7 @@ static char *sign(const char *for_id)
 
 static int check_at(const char *text, int64_t now_s)
 {
-    return kv_jwt_check(jwt, text, strlen(text), now_s, id);
+    return kv_jwt_check(jwt, text, strlen(text), now_s, id, &end_s);
 }
 
 static int check(const char *text)
@@ -68,6 +69,7 @@ START_TEST(what_was_signed_is_good_for_half_an_hour)
     KV_CLEANUP(kv_free) char *text = sign(ID);
     ck_assert_int_eq(check(text), 0);
     ck_assert_str_eq(id, ID);
+    ck_assert_int_eq(end_s, NOW + KV_JWT_SECONDS);
     ck_assert_int_eq(check_at(text, NOW + KV_JWT_SECONDS - 1), 0);
     ck_assert_int_eq(check_at(text, NOW + KV_JWT_SECONDS), -EINVAL);
 }
@@ -134,8 +136,8 @@ START_TEST(any_other_character_makes_it_bad)
         text[i] = right;
     }
     ck_assert_int_eq(check(text), 0);
-    ck_assert_int_eq(kv_jwt_check(jwt, text, len - 1, NOW, id), -EINVAL);
-    ck_assert_int_eq(kv_jwt_check(jwt, text, 0, NOW, id), -EINVAL);
+    ck_assert_int_eq(kv_jwt_check(jwt, text, len - 1, NOW, id, &end_s), -EINVAL);
+    ck_assert_int_eq(kv_jwt_check(jwt, text, 0, NOW, id, &end_s), -EINVAL);
 }
 END_TEST
 
