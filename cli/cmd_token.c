@@ -37,10 +37,11 @@ static int add_right(struct kv_cli *cli, struct kv_buf *out, const char *text)
     bool reads = memchr(text, 'r', len), writes = memchr(text, 'w', len);
     const char *path = text + len;
     KV_CLEANUP(kv_buf_done) struct kv_buf dir = {0};
-    if (*path != ':' || len == 0 || len > 2 || strspn(text, "rw") != len ||
+    if (*path != ':' || !path[1] || len == 0 || len > 2 || strspn(text, "rw") != len ||
         len != (size_t)reads + writes) {
-        kv_fault_set(&cli->fault, KV_EXIT_USAGE, NULL,
-                     "'%s' is no right: r:DIR, w:DIR, rw:DIR or admin", text);
+        kv_fault_set(
+            &cli->fault, KV_EXIT_USAGE, NULL,
+            "'%s' is no right: r:DIR, w:DIR, rw:DIR (/ is everything) or admin", text);
         return KV_EXIT_USAGE;
     }
     int status = kv_cli_check_dir(cli, path + 1, &dir);

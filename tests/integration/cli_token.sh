@@ -16,6 +16,8 @@ is '... / is everything' "$("$kv" token create all w:/ -o json | jq -c .rights)"
     '[{"path":"","read":false,"write":true}]'
 fails 'a name twice is refused' 'revoke it first' "$kv" token create ci r:app
 fails 'a right that is none is named' "'x:app' is no right" "$kv" token create n x:app
+fails '... and one without a path, which is not everything' "'r:' is no right" \
+    "$kv" token create n r:
 fails '... and a path that is none' "'a//b'" "$kv" token create n r:a//b
 fails 'a token needs rights' 'kv token create NAME RIGHT' "$kv" token create n
 fails 'a word that is none is told' 'kv token ls' "$kv" token list
