@@ -8,6 +8,7 @@
  * an export, so there is one backup at a time. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "httpd/access.h"
 #include "httpd/conn.h"
 #include "httpd/reply.h"
 #include "httpd/route.h"
@@ -130,11 +131,14 @@ static ssize_t sleep_until_more(struct kv_backup *backup)
     return 0;
 }
 
-/* MHD_ContentReaderCallback. A copy that failed ends without the last chunk. */
+/* MHD_ContentReaderCallback. A copy that failed, or is not for the client any more,
+ * ends without the last chunk. */
 static ssize_t read_copy(void *cls, uint64_t pos, char *buf, size_t max)
 {
     struct kv_backup *backup = cls;
     (void)pos;
+    if (!kv_access_holds(backup->request))
+        return MHD_CONTENT_READER_END_WITH_ERROR;
     ssize_t len = read(backup->read_fd, buf, max);
     if (len < 0 && (errno == EAGAIN || errno == EINTR))
         return sleep_until_more(backup);

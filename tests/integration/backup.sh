@@ -77,4 +77,20 @@ exec {fd}<>"/dev/tcp/127.0.0.1/$port"
 printf 'GET /v1/backup HTTP/1.1\r\nHost: localhost\r\n\r\n' >&"$fd"
 read -r -u "$fd" line
 stop_daemon 'it stops cleanly with a backup under way'
+exec {fd}>&-
+
+# -- A token that is revoked meanwhile --
+
+need_daemon --no-mount
+token=$("$kv" --socket "$sock" token create copier rw:/)
+exec {fd}<>"/dev/tcp/127.0.0.1/$port"
+printf '%s\r\n' 'GET /v1/backup HTTP/1.1' 'Host: localhost' 'Connection: close' \
+    "Authorization: Bearer $token" '' >&"$fd"
+read -r -u "$fd" line
+like 'a backup with a token' "$line" ' 200 '
+"$kv" --socket "$sock" token revoke copier
+ok '... that is revoked ends before it is whole' \
+    test "$(wc -c <&"$fd")" -lt 30000000 # and that is the least
+exec {fd}>&-
+stop_daemon
 finish
