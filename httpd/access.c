@@ -357,7 +357,7 @@ static int one_side(const struct kv_event *event, enum kv_event_type type,
     side->revision = event->revision;
     side->index = event->index;
     side->last = event->last;
-    side->created = type == KV_EVENT_PUT;
+    side->created = type == KV_EVENT_PUT && !event->replaced_id && !event->exchanged;
     side->origin = event->origin;
     side->time_ns = event->time_ns;
     *ret = side;
@@ -378,7 +378,7 @@ int kv_access_event(const struct kv_request *request, struct kv_event *event,
         *ret = kv_event_ref(event);
     else if (shows)
         return one_side(event, is_dir ? KV_EVENT_MKDIR : KV_EVENT_PUT, NULL, 0, ret);
-    else if (shows_from && event->from)
+    else if (shows_from && event->from && !event->exchanged)
         return one_side(event, is_dir ? KV_EVENT_RMDIR : KV_EVENT_DELETE, event->from,
                         event->from_len, ret);
     return 0;

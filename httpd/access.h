@@ -88,7 +88,8 @@ bool kv_access_holds(const struct kv_request *request);
 
 /* What of an event may be told: a reference to it; or, when a rename crosses the border
  * of what may be read, to the put or delete (mkdir, rmdir) that it amounts to on this
- * side. 0 and NULL: nothing. -ENOMEM. */
+ * side. Of two that were exchanged over the border, the one that came is told: it is in
+ * the place of the other. 0 and NULL: nothing. -ENOMEM. */
 int kv_access_event(const struct kv_request *request, struct kv_event *event,
                     struct kv_event **ret);
 

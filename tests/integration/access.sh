@@ -160,7 +160,10 @@ is '... nor compare values' "$(as "$drop" POST /v1/txn \
 
 # -- Changes --
 
-# seen SINCE TOKEN: "type key" of the changes after SINCE, up to one of the key app/end.
+# What of a change is compared.
+change='[.type, .key, .from // empty, if .created then "new" else empty end] | join(" ")'
+
+# seen SINCE TOKEN: the changes after SINCE, up to one of the key app/end.
 ends=0
 seen()
 {
@@ -173,13 +176,19 @@ seen()
     while IFS= read -r -t "$deadline" -u "$fd" line; do
         [[ $line == data:* ]] || continue
         [[ $line == *"\"app/end$ends\""* ]] && break
-        jq -r '[.type, .key, .from // empty] | join(" ")' <<<"${line#data: }"
+        jq -r "$change" <<<"${line#data: }"
     done
     kill "$watcher"
     exec {fd}<&-
 }
 
-start=$(local_http GET /v1/status >/dev/null && jq .revision "$work/body")
+revision_now()
+{
+    local_http GET /v1/status >/dev/null
+    jq .revision "$work/body"
+}
+
+start=$(revision_now)
 local_http PUT /v1/keys/secret/x -d v >/dev/null
 local_http PUT /v1/keys/app/y -d v >/dev/null
 local_http POST '/v1/keys/app/y?op=rename&to=app/z' >/dev/null
@@ -187,14 +196,14 @@ local_http POST '/v1/keys/app/z?op=rename&to=secret/z' >/dev/null
 local_http POST '/v1/keys/secret/x?op=rename&to=app/x' >/dev/null
 local_http POST '/v1/keys/app/deep?op=rename&to=secret/deep' >/dev/null
 local_http POST '/v1/keys/secret/deep?op=rename&to=app/deep' >/dev/null
-granted='put app/y
+granted='put app/y new
 rename app/z app/y
 delete app/z
-put app/x
+put app/x new
 rmdir app/deep
 delete app/deep/b
 mkdir app/deep
-put app/deep/b'
+put app/deep/b new'
 is 'a watch tells what is granted; over its border, what a rename comes to' \
     "$(seen "$start" "$token")" "$granted"
 as "$token" GET '/v1/history?key=app/x' >/dev/null
@@ -208,12 +217,25 @@ messages() # SINCE TOKEN
     watcher=$!
     while IFS= read -r -t "$deadline" -u "$fd" line; do
         [[ $line == *'"app/end'* ]] && break
-        jq -r 'select(.type != "open") | [.type, .key, .from // empty] | join(" ")' <<<"$line"
+        jq -r "select(.type != \"open\") | $change" <<<"$line"
     done
     kill "$watcher"
     exec {fd}<&-
 }
 is '... over a WebSocket as well' "$(messages "$start" "$token")" "$granted"
+# exchange KEY OTHER
+exchange()
+{
+    local_http POST /v1/txn \
+        -d "{\"then\":[{\"op\":\"rename\",\"key\":\"$1\",\"to\":\"$2\",\"exchange\":true}]}"
+}
+start=$(revision_now)
+is 'keys are exchanged over the border' "$(exchange app/x secret/c)$(exchange secret/c app/x)" 200200
+local_http POST '/v1/keys/secret/z?op=rename&to=app/x' >/dev/null
+is '... of which the key that came is told, and that it is not new' "$(seen "$start" "$token")" \
+    'put app/x
+put app/x
+put app/x'
 is 'a watch of something else is refused' "$(as "$token" GET '/v1/watch?dir=secret')" 403
 is '... and a WebSocket of it' "$("$root/tests/lib/messages.py" "$port" "$token" \
     '/v1/watch?dir=secret' 2>&1)" 'HTTP/1.1 403 Forbidden'
