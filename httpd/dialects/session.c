@@ -22,7 +22,8 @@ struct kv_sessions {
     struct kv_session_waker waker;
     unsigned max;
     pthread_mutex_t lock;
-    struct kv_list_node all;              /* lock */
+    struct kv_list_node all;  /* lock */
+    struct kv_list_node idle; /* lock: nothing came of them yet; the oldest first */
     struct kv_list_node buckets[BUCKETS]; /* lock: by sid */
     unsigned count;                       /* lock */
 };
@@ -34,8 +35,9 @@ struct kv_session {
     struct kv_caller caller;
     struct kv_position position; /* the poll's */
     /* The rest: sessions->lock. */
-    struct kv_list_node all, bucket;
+    struct kv_list_node all, bucket, idle;
     void *poll;       /* NULL: none */
+    bool polled;      /* once at least */
     int64_t heard_ns; /* when it began, or the last pong came */
     bool pinged;      /* a ping has gone out since */
     bool ended;
@@ -107,6 +109,7 @@ static void *end_locked(struct kv_session *session, const char *words)
         return NULL;
     kv_list_remove(&session->all);
     kv_list_remove(&session->bucket);
+    kv_list_remove(&session->idle);
     session->sessions->count--;
     session->ended = true;
     session->joined = session->greet = false;
@@ -127,6 +130,7 @@ struct kv_sessions *kv_sessions_new(unsigned max, const struct kv_session_waker 
     sessions->max = max;
     sessions->waker = *waker;
     kv_list_init(&sessions->all);
+    kv_list_init(&sessions->idle);
     for (size_t i = 0; i < BUCKETS; i++)
         kv_list_init(&sessions->buckets[i]);
     pthread_mutex_init(&sessions->lock, NULL);
@@ -184,16 +188,34 @@ unsigned kv_sessions_max(const struct kv_sessions *sessions)
 
 /* -- Opening -- */
 
+/* End the oldest session that nothing came of, if there is one; its poll to be woken.
+ */
+static void *make_room_locked(struct kv_sessions *sessions)
+{
+    static const char close[] = {KV_EIO_CLOSE, '\0'};
+    struct kv_list_node *oldest = sessions->idle.next;
+    if (kv_list_empty(&sessions->idle))
+        return NULL;
+    return end_locked(KV_CONTAINER_OF(oldest, struct kv_session, idle), close);
+}
+
 static bool enter(struct kv_sessions *sessions, struct kv_session *session)
 {
-    KV_SCOPED_LOCK(&sessions->lock);
+    void *other = NULL;
+    kv_lock(&sessions->lock);
     if (sessions->count >= sessions->max)
-        return false;
-    sessions->count++;
-    kv_list_push_back(&sessions->all, &session->all);
-    kv_list_push_back(bucket_of(sessions, session->sid, KV_SESSION_SID_SIZE - 1),
-                      &session->bucket);
-    return true;
+        other = make_room_locked(sessions);
+    bool fits = sessions->count < sessions->max;
+    if (fits) {
+        sessions->count++;
+        kv_list_push_back(&sessions->all, &session->all);
+        kv_list_push_back(&sessions->idle, &session->idle);
+        kv_list_push_back(bucket_of(sessions, session->sid, KV_SESSION_SID_SIZE - 1),
+                          &session->bucket);
+    }
+    kv_unlock(&sessions->lock);
+    wake(sessions, other);
+    return fits;
 }
 
 int kv_session_open(struct kv_sessions *sessions, int64_t now_ns,
@@ -207,6 +229,7 @@ int kv_session_open(struct kv_sessions *sessions, int64_t now_ns,
     kv_caller_copy(&session->caller, caller);
     kv_list_init(&session->all);
     kv_list_init(&session->bucket);
+    kv_list_init(&session->idle);
     int err = make_sid(session->sid);
     if (!err)
         err = make_sid(session->socket_id);
@@ -308,6 +331,8 @@ static int take_locked(struct kv_session *session, struct brought *brought,
         session->heard_ns = now_ns;
         session->pinged = false;
     }
+    if (brought->joins)
+        kv_list_remove(&session->idle);
     if (brought->joins || brought->leaves)
         session->joined = session->greet = brought->joins;
     if (brought->reply_count == 0)
@@ -352,8 +377,12 @@ int kv_session_poll(struct kv_sessions *sessions, const char *sid, size_t sid_le
     struct kv_session *session = find_locked(sessions, sid, sid_len);
     bool busy = session && session->poll;
     void *other = busy ? end_locked(session, close) : NULL;
-    if (session && !busy)
+    if (session && !busy) {
+        if (session->polled)
+            kv_list_remove(&session->idle);
+        session->polled = true;
         session->poll = poll;
+    }
     kv_unlock(&sessions->lock);
     wake(sessions, other);
     if (!session || busy)

@@ -8,7 +8,10 @@
  * - when its client says so, or does not answer a ping in time;
  * - when its client breaks the protocol, polls twice at once, or leaves more than
  *   KV_SESSION_REPLIES_MAX replies waiting;
- * - when it is so slow that the log no longer holds what comes next for it.
+ * - when it is so slow that the log no longer holds what comes next for it;
+ * - when its client has neither joined "/" nor polled a second time, and another one
+ *   needs the place: of these the oldest goes. So who only opens sessions keeps nobody
+ *   else from one.
  *
  * A client comes in two kinds of requests. One that brings packets is over at once; one
  * that polls takes what there is for the client, and sleeps until there is something.
@@ -48,7 +51,7 @@ unsigned kv_sessions_count(struct kv_sessions *sessions);
 unsigned kv_sessions_max(const struct kv_sessions *sessions);
 
 /* A new session of whoever asks for it. 0 and its id, NUL-terminated; -EMFILE: there
- * are as many as allowed; -ENOMEM; what getrandom(2) says. */
+ * are as many as allowed, and all are used; -ENOMEM; what getrandom(2) says. */
 int kv_session_open(struct kv_sessions *sessions, int64_t now_ns,
                     const struct kv_caller *caller, char ret_sid[KV_SESSION_SID_SIZE]);
 

@@ -255,9 +255,10 @@ for ((i = 0; i < 700; i++)); do
 done | http POST /v1/import -T - >/dev/null
 is 'who comes when the log has moved on has lost his session' \
     "$(answer GET "$io&sid=$sid")" "400 $j $unknown"
-open
-open
-open
+for ((i = 0; i < 3; i++)); do
+    open
+    send 40 >/dev/null
+done
 is 'there are as many sessions as watches' "$(http GET "$io") $(error_code)" \
     '503 too_many_sessions'
 send 1 >/dev/null

@@ -100,12 +100,58 @@ END_TEST
 START_TEST(session_limit_is_kept_and_a_place_comes_back)
 {
     char other[KV_SESSION_SID_SIZE];
-    for (int i = 1; i < SESSIONS; i++)
+    ck_assert_int_eq(take("40"), 0);
+    for (int i = 1; i < SESSIONS; i++) {
         ck_assert_int_eq(kv_session_open(sessions, 0, &nobody, other), 0);
+        ck_assert_int_eq(
+            kv_session_take(sessions, other, strlen(other), KV_LIT("40"), 0), 0);
+    }
     ck_assert_int_eq(kv_session_open(sessions, 0, &nobody, other), -EMFILE);
     ck_assert_uint_eq(kv_sessions_count(sessions), SESSIONS);
     ck_assert_int_eq(take("1"), 0);
     ck_assert_int_eq(kv_session_open(sessions, 0, &nobody, other), 0);
+}
+END_TEST
+
+START_TEST(session_that_nothing_came_of_makes_room)
+{
+    char idle[KV_SESSION_SID_SIZE], next[KV_SESSION_SID_SIZE],
+        other[KV_SESSION_SID_SIZE];
+    ck_assert_int_eq(take("40"), 0);
+    ck_assert_int_eq(kv_session_open(sessions, 0, &nobody, idle), 0);
+    ck_assert_int_eq(kv_session_open(sessions, 0, &nobody, next), 0);
+    ck_assert_int_eq(kv_session_open(sessions, 0, &nobody, other), 0);
+    ck_assert(kv_session_exists(sessions, sid, strlen(sid)));
+    ck_assert(!kv_session_exists(sessions, idle, strlen(idle)));
+    ck_assert(kv_session_exists(sessions, next, strlen(next)));
+    ck_assert_uint_eq(kv_sessions_count(sessions), SESSIONS);
+}
+END_TEST
+
+START_TEST(session_that_polled_twice_keeps_its_place)
+{
+    char other[KV_SESSION_SID_SIZE];
+    for (int i = 0; i < 2; i++) {
+        begin_poll();
+        kv_session_release(KV_STEAL(session));
+    }
+    for (int i = 0; i < 2 * SESSIONS; i++)
+        ck_assert_int_eq(kv_session_open(sessions, 0, &nobody, other), 0);
+    ck_assert(kv_session_exists(sessions, sid, strlen(sid)));
+}
+END_TEST
+
+START_TEST(first_poll_of_a_session_that_makes_room_is_woken)
+{
+    char other[KV_SESSION_SID_SIZE];
+    begin_poll();
+    poller.asleep = true;
+    for (int i = 0; i < SESSIONS; i++)
+        ck_assert_int_eq(kv_session_open(sessions, 0, &nobody, other), 0);
+    ck_assert_int_eq(poller.wakes, 1);
+    ck_assert_str_eq(say(), "1");
+    ck_assert(turn.ended);
+    ck_assert_uint_eq(kv_sessions_count(sessions), SESSIONS);
 }
 END_TEST
 
@@ -307,6 +353,9 @@ END_TEST
 
 KV_SUITE_WITH("httpd_session", setup, teardown, session_ids_are_long_and_differ,
               session_limit_is_kept_and_a_place_comes_back,
+              session_that_nothing_came_of_makes_room,
+              session_that_polled_twice_keeps_its_place,
+              first_poll_of_a_session_that_makes_room_is_woken,
               session_ids_that_are_none_are_unknown,
               session_tells_a_client_that_it_joined_once,
               session_goes_by_the_last_that_a_payload_says,
