@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# timeout: 60
+# timeout: 300
 # What "meson install" puts where, and that the service can do what a mount needs.
 # shellcheck disable=SC2154 # $build and others are set in functions.sh
 . "$(dirname "$0")/../lib/functions.sh"
@@ -46,6 +46,15 @@ done
 
 is 'the service starts the kvfsd that was installed' \
     "$(sed -n 's/^ExecStart=\([^ ]*\) .*/\1/p' "$unit")" /usr/local/bin/kvfsd
+
+# What the quickstart builds is enough for that, in a build directory of its own.
+ok 'another build directory' meson setup "$work/lean" "$root" --buildtype=debug
+ok 'what is to be installed is built' ninja -C "$work/lean" installed
+ok '... and nothing is missing to install it' \
+    env DESTDIR="$work/lean-installed" meson install -C "$work/lean" --no-rebuild
+is '... which is the same' "$(cd "$work/lean-installed" && find . | LC_ALL=C sort)" \
+    "$(cd "$DESTDIR" && find . | LC_ALL=C sort)"
+is 'the quickstart builds that' "$(grep -c 'ninja -C build installed' "$root/packaging/quickstart")" 1
 
 # What comes from npm counts only when it is what it was. This npm has something else.
 mkdir -p "$work/copy/packaging" "$work/bin"
